@@ -1,0 +1,124 @@
+"""Cortex: long-term memory for Discord bots, usable without Discord."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cortex_core.audience import Audience, AudienceKind
+from cortex_core.config import (
+    ClaraConfig,
+    EmbeddedConfig,
+    EmbeddingConfig,
+    IngestionConfig,
+    LLMConfig,
+    MemoryConfig,
+    PostgresConfig,
+    RedisConfig,
+    RetrievalConfig,
+    RetrievalWeights,
+    load_config,
+)
+from cortex_core.errors import (
+    ConfigError,
+    CortexError,
+    EmbeddedServerError,
+    IdempotencyError,
+    InvalidInputError,
+    MissingExtraError,
+    NotFoundError,
+    ProviderError,
+    ProviderUnavailableError,
+    SchemaError,
+    StoreDataError,
+    StoreError,
+    StoreUnavailableError,
+)
+from cortex_core.ingestion.emotion import EmotionScorer
+from cortex_core.ingestion.intake import IncomingMessage, NewMemory
+from cortex_core.manager import MemoryManager
+from cortex_core.models import (
+    Degradation,
+    Durability,
+    Fact,
+    Memory,
+    MemoryStatus,
+    MemoryType,
+    Receipt,
+    SearchResult,
+    StoreResult,
+)
+from cortex_core.providers import ChatMessage, ChatModel, Embedder
+from cortex_core.recall.context import MemoryContext
+from cortex_core.recall.rejection import Rejection, RejectionPipeline
+from cortex_core.scoring import calculate_importance, calculate_retrieval_score, calculate_ttl
+from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.redis import RedisStore
+from cortex_core.stores.schema import migrate
+
+if TYPE_CHECKING:
+    from cortex_core.providers.local import LocalEmbedder
+    from cortex_core.providers.openai_embedder import OpenAIEmbedder
+
+__all__ = [
+    "Audience",
+    "AudienceKind",
+    "ChatMessage",
+    "ChatModel",
+    "ClaraConfig",
+    "ConfigError",
+    "CortexError",
+    "Degradation",
+    "Durability",
+    "EmbeddedConfig",
+    "EmbeddedServerError",
+    "Embedder",
+    "EmbeddingConfig",
+    "EmotionScorer",
+    "Fact",
+    "IdempotencyError",
+    "IncomingMessage",
+    "IngestionConfig",
+    "InvalidInputError",
+    "LLMConfig",
+    "LocalEmbedder",
+    "Memory",
+    "MemoryConfig",
+    "MemoryContext",
+    "MemoryManager",
+    "MemoryStatus",
+    "MemoryType",
+    "MissingExtraError",
+    "NewMemory",
+    "NotFoundError",
+    "OpenAIEmbedder",
+    "PostgresConfig",
+    "PostgresStore",
+    "ProviderError",
+    "ProviderUnavailableError",
+    "Receipt",
+    "RedisConfig",
+    "RedisStore",
+    "Rejection",
+    "RejectionPipeline",
+    "RetrievalConfig",
+    "RetrievalWeights",
+    "SchemaError",
+    "SearchResult",
+    "StoreDataError",
+    "StoreError",
+    "StoreResult",
+    "StoreUnavailableError",
+    "calculate_importance",
+    "calculate_retrieval_score",
+    "calculate_ttl",
+    "load_config",
+    "migrate",
+]
+
+# Their libraries take half a second to import, which nobody should wait for who uses the other one.
+_LAZY = {"LocalEmbedder": "cortex_core.providers.local", "OpenAIEmbedder": "cortex_core.providers.openai_embedder"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

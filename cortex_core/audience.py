@@ -1,0 +1,94 @@
+"""Where a memory may surface, and which memories may surface in a place.
+
+One value object serves both sides. A memory is stored with the audience of the place where it was said; an answer is
+given in a place with an audience of its own, and may use only what that audience was entitled to hear.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from cortex_core.errors import InvalidInputError
+from cortex_core.models import OWNER_ONLY
+
+
+class AudienceKind(StrEnum):
+    """How many may hear: from the owner alone to everybody."""
+
+    OWNER = "owner"
+    CHANNEL = "channel"
+    GUILD = "guild"
+    EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """The people who can read a place.
+
+    Attributes:
+        guild_id: The server, for a channel or a whole server.
+        channel_id: The channel, when not everybody of the server can read it.
+    """
+
+    kind: AudienceKind
+    guild_id: int | None = None
+    channel_id: int | None = None
+
+    @classmethod
+    def owner(cls) -> Self:
+        """Only the owner, as in a direct message with the bot."""
+        return cls(AudienceKind.OWNER)
+
+    @classmethod
+    def channel(cls, guild_id: int, channel_id: int) -> Self:
+        """The readers of a channel that not everybody of its server can read."""
+        return cls(AudienceKind.CHANNEL, guild_id, channel_id)
+
+    @classmethod
+    def guild(cls, guild_id: int) -> Self:
+        """Everybody of a server."""
+        return cls(AudienceKind.GUILD, guild_id)
+
+    @classmethod
+    def everywhere(cls) -> Self:
+        """Anybody, wherever the owner speaks with the bot."""
+        return cls(AudienceKind.EVERYWHERE)
+
+    def __str__(self) -> str:
+        """Return the form in which stores keep it."""
+        ids = [str(number) for number in (self.guild_id, self.channel_id) if number is not None]
+        return ":".join([self.kind.value, *ids])
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str()` wrote.
+
+        Raises:
+            InvalidInputError: The text is not an audience.
+        """
+        kind, *ids = text.split(":")
+        lengths = {AudienceKind.OWNER: 0, AudienceKind.CHANNEL: 2, AudienceKind.GUILD: 1, AudienceKind.EVERYWHERE: 0}
+        if kind not in lengths or len(ids) != lengths[AudienceKind(kind)] or not all(i.isdecimal() for i in ids):
+            raise InvalidInputError("An audience is owner, channel:GUILD:CHANNEL, guild:GUILD or everywhere.")
+        return cls(AudienceKind(kind), *map(int, ids))
+
+    def heard(self) -> frozenset[str] | None:
+        """Return the audiences of the memories that may surface here; None stands for all of the owner's.
+
+        The owner alone hears everything of theirs. Elsewhere only what this very audience, or a wider one that
+        contains it, could already hear.
+        """
+        if self.kind is AudienceKind.OWNER:
+            return None
+        wider = {Audience.everywhere(), self}
+        if self.guild_id is not None:
+            wider.add(Audience.guild(self.guild_id))
+        return frozenset(map(str, wider))
+
+    def may_hear(self, audience: str) -> bool:
+        """Whether a memory with that audience may surface here."""
+        heard = self.heard()
+        return heard is None or audience in heard
+
+
+assert str(Audience.owner()) == OWNER_ONLY  # noqa: S101  models can't import this module; this keeps the two in step

@@ -1,0 +1,206 @@
+"""The data that crosses Cortex's borders: memories, what callers hand in and what they get back."""
+
+import hashlib
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import numpy as np
+import uuid_utils.compat as uuid7
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+Vector = NDArray[np.float32]
+"""An embedding: shape (dimensions,), unit length."""
+
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+UnitInterval = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+OWNER_ONLY = "owner"
+"""The narrowest audience: only the owner, in a direct conversation."""
+
+
+def utc_now() -> datetime:
+    """Return the current time; the one place that reads the wall clock."""
+    return datetime.now(UTC)
+
+
+def hash_content(content: str) -> bytes:
+    """Return the 32-byte fingerprint that tells whether two contents are the same text."""
+    return hashlib.sha256(content.encode()).digest()
+
+
+class Model(BaseModel):
+    """Base of all value objects: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MemoryType(StrEnum):
+    """What kind of thing a memory holds (TDD 3.5 weighs importance by it)."""
+
+    IDENTITY = "identity"
+    SEMANTIC = "semantic"
+    EPISODIC = "episodic"
+    WORKING = "working"
+    SESSION = "session"
+
+
+class MemoryStatus(StrEnum):
+    """Whether a memory takes part in recall."""
+
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    ARCHIVED = "archived"
+
+
+class Memory(Model):
+    """One stored unit: what somebody said, who owns it, where it may surface and how it scores.
+
+    Attributes:
+        id: Together with `user_id` the key in every tier.
+        user_id: The owner.
+        author_id: Who said it; the owner unless told otherwise.
+        audience: Where it may surface, as written by `str(Audience)`.
+        emotional_score: Emotional intensity, 0 to 1.
+        importance: Derived priority, 0 to 1 (TDD 3.5).
+        confidence: How sure we are that it holds, 0 to 1.
+        created_at: When it was said, as given by the caller.
+        valid_from: From when on it holds; `created_at` unless told otherwise.
+        valid_to: When it ceased to hold.
+        supersedes: The older memory that this one replaced.
+        source: How it entered: conversation, remember, identity_update, import, consolidation.
+        source_id: What it was made from, in the host's words (for Discord the message); unique per owner.
+        position: Its place in the owner's sequence of memories of that channel, counted from 0.
+        metadata: The caller's own data, given back unchanged.
+        version: 0 for the original, the time of the edit in milliseconds since 1970 for a revision; a write with a
+            later one replaces this, an earlier one is ignored.
+        score: How well it answered the search that returned it; unbounded, absent elsewhere.
+        similarity: Cosine between it and the query, -1 to 1; absent where no vector was compared.
+    """
+
+    id: UUID = Field(default_factory=uuid7.uuid7)
+    user_id: UserId
+    content: str
+    memory_type: MemoryType = MemoryType.EPISODIC
+    status: MemoryStatus = MemoryStatus.ACTIVE
+    author_id: str | None = None
+    author_name: str | None = None
+    project_id: str | None = None
+    audience: str = OWNER_ONLY
+    emotional_score: UnitInterval = 0.0
+    importance: UnitInterval = 0.0
+    confidence: UnitInterval = 1.0
+    created_at: AwareDatetime = Field(default_factory=utc_now)
+    updated_at: AwareDatetime | None = None
+    last_accessed: AwareDatetime | None = None
+    access_count: int = Field(default=0, ge=0)
+    valid_from: AwareDatetime | None = None
+    valid_to: AwareDatetime | None = None
+    supersedes: UUID | None = None
+    source: str = "conversation"
+    source_id: str | None = None
+    channel_id: str | None = None
+    position: int | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    version: int = Field(default=0, ge=0)
+    score: float | None = None
+    similarity: float | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether somebody asked on purpose to keep it."""
+        return "pinned" in self.tags
+
+
+class Durability(StrEnum):
+    """What an acknowledged write has survived."""
+
+    JOURNALLED = "journalled"
+    """On disk in the journal (append-only file, fsync always); Postgres follows."""
+    FAST = "fast"
+    """In the journal of a Redis that may lose its last second with its machine."""
+    COMMITTED = "committed"
+    """Committed in Postgres."""
+
+
+class StoreResult(Model):
+    """What `store` answers (TDD 4.2).
+
+    Attributes:
+        success: Whether the memory is safe; if not, `error` says why and nothing was stored.
+        ttl: Seconds it stays in working memory from when it was said (TDD 3.2).
+        is_duplicate: Whether the same source was acknowledged before.
+    """
+
+    success: bool
+    memory_id: str | None = None
+    error: str | None = None
+    emotional_score: float | None = None
+    ttl: int | None = None
+    durability: Durability | None = None
+    is_duplicate: bool = False
+
+
+class Degradation(StrEnum):
+    """What an answer had to do without."""
+
+    HOT_LAYER = "working memory and session are missing: Redis is away"
+    LONG_TERM = "long-term memories are missing: Postgres is away"
+    VECTORS = "found by words only: the embedder was late or failed"
+
+
+class SearchResult(Model):
+    """What `search` answers (TDD 4.2): ranked memories, best first."""
+
+    memories: list[Memory]
+    total_count: int
+    search_time_ms: int
+    degraded: tuple[Degradation, ...] = ()
+
+
+class Receipt(Model):
+    """What forgetting erased, counted by tier."""
+
+    memory_ids: tuple[UUID, ...]
+    long_term: int = 0
+    working: int = 0
+    dead_letters: int = 0
+    identity_facts: int = 0
+    session: bool = False
+
+    @property
+    def total(self) -> int:
+        """Distinct memories and facts that are gone."""
+        return len(self.memory_ids) + self.identity_facts
+
+
+class Fact(Model):
+    """One identity fact: an attribute of the owner with its value and the time in which it holds."""
+
+    id: UUID
+    user_id: UserId
+    attribute: str
+    value: JsonValue
+    confidence: UnitInterval = 1.0
+    audience: str = OWNER_ONLY
+    source: str
+    valid_from: AwareDatetime
+    valid_to: AwareDatetime | None = None
+    supersedes: UUID | None = None
+    recorded_at: AwareDatetime
+
+
+class Run(Model):
+    """One run of background work, for one owner or for all."""
+
+    id: UUID = Field(default_factory=uuid7.uuid7)
+    job: str
+    user_id: UserId | None = None
+    status: str = "running"
+    started_at: AwareDatetime = Field(default_factory=utc_now)
+    completed_at: AwareDatetime | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    error: str | None = None
