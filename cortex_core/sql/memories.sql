@@ -1,0 +1,165 @@
+-- name: lock_owners
+-- Writes of one owner go one after the other, so that positions have no gaps and nothing slips past a forgetting.
+SELECT pg_advisory_xact_lock(hashtextextended(owner, 0))
+FROM (SELECT DISTINCT owner FROM unnest($1::text[]) AS owner ORDER BY owner) AS owners
+
+-- name: write
+-- $1 rows as JSON, $2 their vectors, $3 the embedding model. Answers the outcome for each row in the order given.
+WITH incoming AS MATERIALIZED (
+    SELECT *
+    FROM ROWS FROM (
+        json_to_recordset($1::json) AS (
+            user_id text, id uuid, author_id text, author_name text, project_id text, audience text, memory_type text,
+            status text, content text, content_hash text, emotional_score real, importance real, confidence real,
+            created_at timestamptz, version bigint, valid_from timestamptz, valid_to timestamptz, supersedes uuid,
+            source text, source_id text, channel_id text, tags text[], metadata jsonb, acknowledged_at timestamptz
+        ),
+        unnest($2::halfvec[])
+    ) WITH ORDINALITY AS row (
+        user_id, id, author_id, author_name, project_id, audience, memory_type,
+        status, content, content_hash, emotional_score, importance, confidence,
+        created_at, version, valid_from, valid_to, supersedes,
+        source, source_id, channel_id, tags, metadata, acknowledged_at, embedding, ord
+    )
+), admitted AS (
+    SELECT i.*, m.id IS NULL AS is_new
+    FROM incoming AS i
+    LEFT JOIN memories AS m USING (user_id, id)
+    WHERE NOT EXISTS (
+        SELECT FROM tombstones AS t WHERE t.memory_id = i.id AND (t.user_id = i.user_id OR t.user_id IS NULL)
+    )
+    AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = i.user_id AND o.forgotten_at >= i.acknowledged_at)
+), placed AS (
+    SELECT
+        a.*,
+        CASE WHEN a.channel_id IS NOT NULL AND a.is_new THEN
+            coalesce(
+                (SELECT max(m.position) FROM memories AS m WHERE m.user_id = a.user_id AND m.channel_id = a.channel_id), -1
+            ) + row_number() OVER (PARTITION BY a.user_id, a.channel_id, a.is_new ORDER BY a.ord)
+        END AS position
+    FROM admitted AS a
+), written AS (
+    INSERT INTO memories AS m (
+        user_id, id, author_id, author_name, project_id, audience, memory_type, status, content, content_hash,
+        emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
+        channel_id, position, tags, metadata, embedding, embedding_model_id
+    )
+    SELECT
+        user_id, id, author_id, author_name, project_id, audience, memory_type, status, content, decode(content_hash, 'hex'),
+        emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
+        channel_id, position, tags, metadata, embedding,
+        CASE WHEN embedding IS NOT NULL THEN $3::smallint END
+    FROM placed
+    ORDER BY ord
+    ON CONFLICT (user_id, id) DO UPDATE SET
+        content = excluded.content, content_hash = excluded.content_hash, author_name = excluded.author_name,
+        audience = excluded.audience, memory_type = excluded.memory_type, emotional_score = excluded.emotional_score,
+        importance = excluded.importance, version = excluded.version, tags = excluded.tags, metadata = excluded.metadata,
+        embedding = excluded.embedding, embedding_model_id = excluded.embedding_model_id, embedding_error = NULL,
+        updated_at = now()
+    WHERE m.version < excluded.version
+    RETURNING m.user_id, m.id
+)
+SELECT
+    CASE
+        WHEN w.id IS NOT NULL THEN 'written'
+        WHEN a.id IS NULL THEN 'forgotten'
+        WHEN m.version = i.version AND m.content_hash <> decode(i.content_hash, 'hex') THEN 'mismatch'
+        ELSE 'known'
+    END AS outcome
+FROM incoming AS i
+LEFT JOIN admitted AS a USING (user_id, id)
+LEFT JOIN memories AS m ON m.user_id = i.user_id AND m.id = i.id
+LEFT JOIN written AS w ON w.user_id = i.user_id AND w.id = i.id
+ORDER BY i.ord
+
+-- name: get
+SELECT * FROM memories WHERE user_id = $1 AND id = $2
+
+-- name: get_by_source
+SELECT * FROM memories WHERE user_id = $1 AND source_id = $2
+
+-- name: owners_of_source
+SELECT user_id, id FROM memories WHERE source_id = $1
+
+-- name: list
+-- A parameter that is null doesn't filter.
+SELECT *
+FROM memories
+WHERE user_id = $1
+    AND ($2::text[] IS NULL OR memory_type = ANY($2))
+    AND ($3::text IS NULL OR status = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::text[] IS NULL OR audience = ANY($6))
+    AND ($7::text IS NULL OR project_id = $7)
+ORDER BY created_at DESC, position DESC, id DESC
+LIMIT $8 OFFSET $9
+
+-- name: count
+SELECT count(*)
+FROM memories
+WHERE user_id = $1
+    AND ($2::text[] IS NULL OR memory_type = ANY($2))
+    AND ($3::text IS NULL OR status = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::text[] IS NULL OR audience = ANY($6))
+    AND ($7::text IS NULL OR project_id = $7)
+
+-- name: update
+-- $3 holds the new values as JSON; what it doesn't name stays.
+UPDATE memories AS m SET
+    memory_type = coalesce(n.memory_type, m.memory_type), status = coalesce(n.status, m.status),
+    audience = coalesce(n.audience, m.audience), emotional_score = coalesce(n.emotional_score, m.emotional_score),
+    importance = coalesce(n.importance, m.importance), confidence = coalesce(n.confidence, m.confidence),
+    valid_to = coalesce(n.valid_to, m.valid_to), tags = coalesce(n.tags, m.tags),
+    metadata = coalesce(n.metadata, m.metadata), updated_at = now()
+FROM json_to_record($3::json) AS n (
+    memory_type text, status text, audience text, emotional_score real, importance real, confidence real,
+    valid_to timestamptz, tags text[], metadata jsonb
+)
+WHERE m.user_id = $1 AND m.id = $2
+RETURNING m.id
+
+-- name: search
+-- $1 owner, $2 vector or null, $3 its model, $4 query text, $5 audiences heard here or null for all, $6 project,
+-- $7 types, $8 how many candidates by each of vector and words, $9 least cosine for one found by vector alone.
+WITH asked AS (
+    SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS words
+), owned AS MATERIALIZED (
+    SELECT
+        m.id,
+        CASE WHEN m.embedding_model_id = $3 THEN 1 - (m.embedding <=> $2::halfvec) END AS similarity,
+        CASE WHEN m.terms @@ asked.words THEN ts_rank(m.terms, asked.words) ELSE 0 END AS word_rank
+    FROM memories AS m, asked
+    WHERE m.user_id = $1
+        AND m.status = 'active'
+        AND ($5::text[] IS NULL OR m.audience = ANY($5))
+        AND (m.project_id IS NULL OR m.project_id = $6)
+        AND ($7::text[] IS NULL OR m.memory_type = ANY($7))
+), candidates AS (
+    (SELECT id FROM owned WHERE similarity >= $9 ORDER BY similarity DESC LIMIT $8)
+    UNION
+    (SELECT id FROM owned WHERE word_rank > 0 ORDER BY word_rank DESC LIMIT $8)
+)
+SELECT m.*, owned.similarity, owned.word_rank
+FROM candidates
+JOIN owned USING (id)
+JOIN memories AS m ON m.user_id = $1 AND m.id = candidates.id
+
+-- name: count_accesses
+UPDATE memories AS m SET access_count = m.access_count + u.times, last_accessed = now()
+FROM unnest($1::text[], $2::uuid[], $3::int[]) AS u (user_id, id, times)
+WHERE m.user_id = u.user_id AND m.id = u.id
+
+-- name: flag_contradiction
+INSERT INTO contradictions (user_id, id, memory_a, memory_b, explanation)
+VALUES ($1, $2, least($3::uuid, $4::uuid), greatest($3::uuid, $4::uuid), $5)
+ON CONFLICT (user_id, memory_a, memory_b) DO NOTHING
+
+-- name: log_run
+INSERT INTO consolidation_runs (id, user_id, job, status, started_at, completed_at, counts, error)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (id) DO UPDATE SET
+    status = excluded.status, completed_at = excluded.completed_at, counts = excluded.counts, error = excluded.error

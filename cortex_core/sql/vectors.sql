@@ -1,0 +1,26 @@
+-- name: register_model
+INSERT INTO embedding_models (name, dimensions) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
+
+-- name: list_models
+SELECT id, name, dimensions FROM embedding_models
+
+-- name: models_in_use
+SELECT name FROM embedding_models AS e WHERE EXISTS (SELECT FROM memories WHERE embedding_model_id = e.id)
+
+-- name: list_missing
+SELECT user_id, id, version, content
+FROM memories
+WHERE embedding IS NULL AND embedding_error IS NULL
+ORDER BY created_at
+LIMIT $1
+
+-- name: count_missing
+SELECT count(*) FROM memories WHERE embedding IS NULL AND embedding_error IS NULL
+
+-- name: fill
+UPDATE memories AS m SET embedding = f.embedding, embedding_model_id = $5
+FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::halfvec[]) AS f (user_id, id, version, embedding)
+WHERE m.user_id = f.user_id AND m.id = f.id AND m.version = f.version
+
+-- name: give_up
+UPDATE memories SET embedding_error = $4 WHERE user_id = $1 AND id = $2 AND version = $3

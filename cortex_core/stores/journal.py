@@ -1,0 +1,147 @@
+"""The write journal: a Redis stream read by a consumer group, so that whatever was acknowledged reaches Postgres.
+
+Entries leave it only after their effect is committed, and are never trimmed by length: that drops what is pending.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import redis.asyncio as redis
+from redis.exceptions import ResponseError
+
+from cortex_core.config import RedisConfig
+from cortex_core.errors import ConfigError
+from cortex_core.models import Durability
+from cortex_core.stores.keys import JOURNAL
+from cortex_core.stores.redis import connect, translate_errors
+
+GROUP = "writers"
+_BLOCK = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One acknowledged write.
+
+    Attributes:
+        id: The stream's name for it.
+        kind: `memory` or `session`.
+        payload: What to write.
+        vector: A memory's embedding as float32 bytes, empty if it isn't known yet.
+        owner: Whose session it is; a memory's payload says so itself.
+        at: When it was acknowledged.
+    """
+
+    id: str
+    kind: str
+    payload: bytes
+    vector: bytes
+    owner: str
+    at: datetime
+
+
+class Journal:
+    """Reads the stream as one of a group of consumers; any number of processes may."""
+
+    def __init__(self, config: RedisConfig) -> None:
+        self._client: redis.Redis = connect(config, timeout=_BLOCK * 5)
+
+    async def open(self) -> None:
+        """Make the group unless it is there."""
+        with translate_errors():
+            try:
+                await self._client.xgroup_create(JOURNAL, GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+    async def check_durability(self) -> Durability:
+        """Read from the server's settings what an acknowledged write survives.
+
+        Raises:
+            ConfigError: Redis would evict the journal when its memory is full.
+        """
+        with translate_errors():
+            try:
+                settings = {
+                    **await self._client.config_get("append*"),
+                    **await self._client.config_get("maxmemory-policy"),
+                }
+            except ResponseError:  # many providers hide them
+                return Durability.FAST
+        if str(settings.get("maxmemory-policy")).startswith("allkeys"):
+            raise ConfigError(
+                "Redis evicts any key when its memory is full, the write journal included; set its maxmemory-policy "
+                "to noeviction or to one of the volatile- policies."
+            )
+        is_synced = settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"
+        return Durability.JOURNALLED if is_synced else Durability.FAST
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+        await self._client.connection_pool.disconnect()
+
+    async def read(self, consumer: str, count: int) -> list[Entry]:
+        """Wait a second for new entries and take them; until `remove` they are this consumer's to finish."""
+        with translate_errors():
+            streams = await self._client.xreadgroup(
+                GROUP, consumer, {JOURNAL: ">"}, count=count, block=int(_BLOCK.total_seconds() * 1000)
+            )
+        return [_parse(entry_id, fields) for _, entries in _pairs(streams) for entry_id, fields in entries]
+
+    async def claim(self, consumer: str, count: int, *, idle: timedelta) -> list[Entry]:
+        """Take over entries that a consumer took and has not finished for that long."""
+        with translate_errors():
+            answer = await self._client.xautoclaim(
+                JOURNAL, GROUP, consumer, min_idle_time=int(idle.total_seconds() * 1000), count=count
+            )
+        return [_parse(entry_id, fields) for entry_id, fields in answer[1] if fields]
+
+    async def hold(self, consumer: str, entries: Sequence[Entry]) -> None:
+        """Tell that these entries are still being worked on, so that nobody claims them."""
+        with translate_errors():
+            await self._client.xclaim(
+                JOURNAL, GROUP, consumer, min_idle_time=0, message_ids=[entry.id for entry in entries], justid=True
+            )
+
+    async def remove(self, entries: Sequence[Entry]) -> None:
+        """Strike out entries whose effect is durable."""
+        ids = [entry.id for entry in entries]
+        with translate_errors():
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.xack(JOURNAL, GROUP, *ids)
+                pipe.xdel(JOURNAL, *ids)
+                await pipe.execute()
+
+    async def depth(self) -> int:
+        """Return how many entries wait, those being worked on included."""
+        with translate_errors():
+            return int(await self._client.xlen(JOURNAL))
+
+    async def leave(self, consumer: str) -> None:
+        """Take a consumer that has nothing pending out of the group."""
+        with translate_errors():
+            pending = await self._client.xpending_range(JOURNAL, GROUP, "-", "+", 1, consumername=consumer)
+            if not pending:
+                await self._client.xgroup_delconsumer(JOURNAL, GROUP, consumer)
+
+
+def _pairs(streams: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
+    """Bring both reply forms of redis-py (list for RESP2, dict for RESP3) into one."""
+    if isinstance(streams, dict):
+        return [(name, entries) for name, batches in streams.items() for entries in batches]
+    return list(streams) if isinstance(streams, list) else []
+
+
+def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
+    at = int(fields.get(b"at") or entry_id.split(b"-")[0])
+    return Entry(
+        id=entry_id.decode(),
+        kind=fields.get(b"kind", b"").decode(),
+        payload=fields.get(b"payload", b""),
+        vector=fields.get(b"vector", b""),
+        owner=fields.get(b"owner", b"").decode(errors="replace"),
+        at=datetime.fromtimestamp(at / 1000, UTC),
+    )

@@ -1,0 +1,75 @@
+"""The Redis key schema (TDD 5.2), built here and nowhere else.
+
+The braces make a user's keys share one hash slot. An id is percent-encoded, so that none, whatever it is made of, can
+name another user's key or another slot.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from cortex_core.errors import InvalidInputError
+
+PREFIX = "cortex"
+JOURNAL = f"{PREFIX}:journal"
+"""The write journal, one stream for all owners."""
+
+_MAX_ID_LENGTH = 200
+
+
+def check_user_id(user_id: str) -> str:
+    """Return the id unchanged.
+
+    Raises:
+        InvalidInputError: It is empty, too long, or can't be stored as text.
+    """
+    storable = isinstance(user_id, str) and "\0" not in user_id and user_id.encode(errors="ignore").decode() == user_id
+    if not storable or not 1 <= len(user_id) <= _MAX_ID_LENGTH:
+        raise InvalidInputError(f"A user id is text of 1 to {_MAX_ID_LENGTH} characters without NUL or surrogates.")
+    return user_id
+
+
+@dataclass(frozen=True, slots=True)
+class UserKeys:
+    """The keys of one user."""
+
+    user_id: str
+
+    def __post_init__(self) -> None:
+        check_user_id(self.user_id)
+
+    def _key(self, suffix: str) -> str:
+        return f"{PREFIX}:{{{quote(self.user_id, safe='')}}}:{suffix}"
+
+    @property
+    def identity(self) -> str:
+        """HASH: attribute → JSON value; `updated_at` tells that it was loaded."""
+        return self._key("identity")
+
+    @property
+    def session(self) -> str:
+        """HASH: field → JSON value; lives 24 hours after the last use."""
+        return self._key("session")
+
+    @property
+    def payloads(self) -> str:
+        """HASH: memory id → `<version>:<content hash>:<JSON>`."""
+        return self._key("payloads")
+
+    @property
+    def working(self) -> str:
+        """ZSET: memory id by the time it fades, in milliseconds."""
+        return self._key("working")
+
+    @property
+    def recent(self) -> str:
+        """LIST: ids of the last memories, newest first."""
+        return self._key("recent")
+
+    @property
+    def meta(self) -> str:
+        """HASH: notes about the user for background work."""
+        return self._key("meta")
+
+    def all(self) -> tuple[str, ...]:
+        """Every key that this user can have."""
+        return (self.identity, self.session, self.payloads, self.working, self.recent, self.meta)

@@ -1,0 +1,111 @@
+"""The connection pool, its codecs and time limits, and the one place that translates asyncpg's errors."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pgvector.asyncpg import register_vector
+
+from cortex_core.config import PostgresConfig
+from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.stores.breaker import Breaker
+
+Connection = PoolConnectionProxy  # what a pool hands out; same methods as asyncpg.Connection
+
+# SQLSTATE classes that pass by themselves: connection, transaction rollback, resources, operator intervention, locks.
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise asyncpg's and the network's errors as Cortex's own, without the values that PostgreSQL quotes in its own.
+
+    Raises:
+        StoreUnavailableError: The server is away, too slow or out of resources.
+        StoreDataError: The server refused the data; its SQLSTATE is in `sqlstate`.
+    """
+    try:
+        yield
+    except asyncpg.DataError as error:
+        raise _refusal(error) from None
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "")[:2] in _TRANSIENT_CLASSES:
+            raise StoreUnavailableError(
+                f"PostgreSQL could not answer ({type(error).__name__}, SQLSTATE {error.sqlstate}); try again later."
+            ) from None
+        raise _refusal(error) from None
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(
+            f"PostgreSQL can't be reached ({type(error).__name__}); check that it runs and that postgres.url is right."
+        ) from None
+
+
+def _refusal(error: asyncpg.PostgresError) -> StoreDataError:
+    return StoreDataError(f"PostgreSQL refused this data ({type(error).__name__}).", sqlstate=error.sqlstate)
+
+
+class Pool:
+    """A bounded pool whose connections know JSON and vectors and give up in time."""
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self._config = config
+        self._pool: asyncpg.Pool | None = None
+        self._breaker = Breaker("PostgreSQL")
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            StoreUnavailableError: The server can't be reached.
+        """
+        with translate_errors():
+            self._pool = await asyncpg.create_pool(
+                self._config.url,
+                min_size=self._config.min_connections,
+                max_size=self._config.max_connections,
+                init=_teach,
+                server_settings={
+                    "application_name": "cortex",
+                    "statement_timeout": f"{self._config.statement_timeout_seconds * 1000:.0f}",
+                    "idle_in_transaction_session_timeout": "30000",
+                    "plan_cache_mode": "force_generic_plan",
+                },
+            )
+
+    async def close(self) -> None:
+        """Give the connections back; those still busy after a second are cut."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(1):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection.
+
+        Raises:
+            StoreUnavailableError: None became free in time, or the server is away.
+        """
+        if self._pool is None:
+            raise StoreUnavailableError("PostgresStore is not connected; call connect() first.")
+        with self._breaker.guard(), translate_errors():
+            async with self._pool.acquire(timeout=self._config.acquire_timeout_seconds) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection within a transaction that commits if the block ends well."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def _teach(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    await register_vector(connection)

@@ -1,0 +1,60 @@
+"""Hard deletes, with tombstones that stop queued or repeated writes from bringing anything back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.connection import Connection, Pool
+
+_SQL = load_queries("forgetting")
+_MEMORIES = load_queries("memories")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was deleted from Postgres."""
+
+    memory_ids: tuple[UUID, ...] = ()
+    facts: int = 0
+    dead_letters: int = 0
+
+
+class Erasure:
+    """Deletes across all tables that hold something of an owner."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def erase(self, user_id: str, memory_ids: Sequence[UUID]) -> Erased:
+        """Delete memories, their dead letters and the facts that rest on nothing else."""
+        async with self._pool.transaction() as connection:
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            await connection.execute(_SQL["bury"], user_id, memory_ids)
+            resting = [row["fact_id"] for row in await connection.fetch(_SQL["facts_resting_on"], user_id, memory_ids)]
+            facts = await connection.fetch(_SQL["delete_facts"], user_id, resting)
+            rows = await connection.fetch(_SQL["delete_memories"], user_id, memory_ids)
+            letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
+        return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
+
+    async def erase_everything(self, user_id: str) -> Erased:
+        """Delete all that is known of an owner, including what was acknowledged and has not arrived yet."""
+        async with self._pool.transaction() as connection:
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            await connection.execute(_SQL["mark_owner"], user_id)
+            facts = await connection.fetch(_SQL["delete_all_facts"], user_id)
+            rows = await connection.fetch(_SQL["delete_all_memories"], user_id)
+            await _bury(connection, user_id, [row["id"] for row in rows])
+            letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
+            await connection.execute(_SQL["delete_session"], user_id)
+            await connection.execute(_SQL["delete_runs"], user_id)
+        return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
+
+    async def bury_source(self, memory_id: UUID) -> None:
+        """Stop a memory from being written for whoever owns it; for sources whose owner isn't known any more."""
+        async with self._pool.connection() as connection:
+            await _bury(connection, None, [memory_id])
+
+
+async def _bury(connection: Connection, user_id: str | None, memory_ids: Sequence[UUID]) -> None:
+    await connection.execute(_SQL["bury"], user_id, memory_ids)

@@ -1,0 +1,268 @@
+"""PostgresStore: the memories themselves (TDD 4.6, 7); its parts hold what belongs to other tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pgvector import HalfVector
+
+from cortex_core.config import PostgresConfig
+from cortex_core.errors import InvalidInputError
+from cortex_core.models import Memory, MemoryStatus, MemoryType, Run, Vector
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.dead_letters import DeadLetters
+from cortex_core.stores.postgres.erasure import Erasure
+from cortex_core.stores.postgres.identity import IdentityFacts
+from cortex_core.stores.postgres.rows import to_json, to_memory
+from cortex_core.stores.postgres.sessions import SessionStates
+from cortex_core.stores.postgres.vectors import Vectors
+
+_SQL = load_queries("memories")
+_UPDATABLE = frozenset(
+    "memory_type status audience emotional_score importance confidence valid_to tags metadata".split()  # noqa: SIM905
+)
+
+
+class WriteOutcome(StrEnum):
+    """What became of a memory that was handed to `write`."""
+
+    WRITTEN = "written"
+    KNOWN = "known"
+    """The same or a newer version stands already."""
+    FORGOTTEN = "forgotten"
+    """It was forgotten before it arrived."""
+    MISMATCH = "mismatch"
+    """The same version stands already, with another content."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """A memory on its way to Postgres.
+
+    Attributes:
+        vector: Its embedding, if it was computed already.
+        acknowledged_at: When `store` said yes; a forgetting of the owner's everything after that drops it.
+    """
+
+    memory: Memory
+    vector: Vector | None = None
+    acknowledged_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A memory that may answer a query.
+
+    Attributes:
+        similarity: Cosine to the query; None where one of them has no vector.
+        word_rank: PostgreSQL's `ts_rank` for the query's words, 0 if none occurs.
+    """
+
+    memory: Memory
+    similarity: float | None
+    word_rank: float
+
+
+class PostgresStore:
+    """Long-term memory. Every call names the owner; nothing is found by id alone.
+
+    All methods raise `StoreUnavailableError` and `StoreDataError`.
+
+    Attributes:
+        identity: Identity facts and their history.
+        sessions: The last known session states.
+        vectors: Embedding spaces, and memories that wait for their vector.
+        erasure: Hard deletes.
+        dead_letters: Writes that can never succeed.
+    """
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self.pool = Pool(config)
+        self.identity = IdentityFacts(self.pool)
+        self.sessions = SessionStates(self.pool)
+        self.vectors = Vectors(self.pool)
+        self.erasure = Erasure(self.pool)
+        self.dead_letters = DeadLetters(self.pool)
+
+    async def connect(self) -> None:
+        """Open the pool."""
+        await self.pool.open()
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self.pool.close()
+
+    async def store(self, memory: Memory, vector: Vector | None = None) -> str:
+        """Store one memory and return its id; the same memory again changes nothing."""
+        await self.write([PendingWrite(memory, vector)])
+        return str(memory.id)
+
+    async def write(self, pending: Sequence[PendingWrite]) -> list[WriteOutcome]:
+        """Write memories in one transaction and tell what became of each, in the order given.
+
+        A memory may occur once in `pending`. A later version replaces an earlier one, whatever the order of arrival.
+        """
+        vectors = [None if p.vector is None else HalfVector(p.vector) for p in pending]
+        model = self.vectors.model_id if any(v is not None for v in vectors) else None
+        async with self.pool.transaction() as connection:
+            await connection.execute(_SQL["lock_owners"], [p.memory.user_id for p in pending])
+            rows = await connection.fetch(
+                _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, model
+            )
+        return [WriteOutcome(row["outcome"]) for row in rows]
+
+    async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
+        """Return the owner's memory of that id."""
+        async with self.pool.connection() as connection:
+            row = await connection.fetchrow(_SQL["get"], user_id, memory_id)
+        return to_memory(row) if row else None
+
+    async def get_by_source(self, user_id: str, source_id: str) -> Memory | None:
+        """Return the owner's memory that was made from that source."""
+        async with self.pool.connection() as connection:
+            row = await connection.fetchrow(_SQL["get_by_source"], user_id, source_id)
+        return to_memory(row) if row else None
+
+    async def list_owners_of_source(self, source_id: str) -> list[tuple[str, UUID]]:
+        """Return owner and id of every memory made from that source."""
+        async with self.pool.connection() as connection:
+            rows = await connection.fetch(_SQL["owners_of_source"], source_id)
+        return [(row["user_id"], row["id"]) for row in rows]
+
+    async def update(self, user_id: str, memory_id: UUID, updates: Mapping[str, object]) -> bool:
+        """Set some of a memory's properties and tell whether there is such a memory.
+
+        `updates` may name memory_type, status, audience, emotional_score, importance, confidence, valid_to, tags and
+        metadata.
+
+        Raises:
+            InvalidInputError: It names something else.
+        """
+        if unknown := updates.keys() - _UPDATABLE:
+            raise InvalidInputError(f"{', '.join(sorted(unknown))} of a memory can't be changed.")
+        async with self.pool.connection() as connection:
+            values = json.dumps(updates, default=str, allow_nan=False)
+            return await connection.fetchval(_SQL["update"], user_id, memory_id, values) is not None
+
+    async def update_status(self, user_id: str, memory_id: UUID, status: MemoryStatus) -> bool:
+        """Set a memory's status and tell whether there is such a memory."""
+        return await self.update(user_id, memory_id, {"status": status})
+
+    async def search(
+        self,
+        user_id: str,
+        query: str,
+        embedding: Vector | None,
+        *,
+        heard: frozenset[str] | None = None,
+        project_id: str | None = None,
+        memory_types: Sequence[MemoryType] | None = None,
+        candidates: int = 50,
+        min_similarity: float = 0.0,
+    ) -> list[Candidate]:
+        """Return what may answer a query, unranked: the nearest by vector and the best by words.
+
+        Args:
+            user_id: The owner.
+            query: Its words are searched by English stems.
+            embedding: Its vector, in the open embedding space; None searches by words alone.
+            heard: Audiences that may surface; None for all of the owner's.
+            project_id: The project whose memories count beside the personal ones.
+            memory_types: Only these.
+            candidates: The most to take from each of vector and words.
+            min_similarity: The least cosine for what is found by its vector alone.
+        """
+        async with self.pool.connection() as connection:
+            rows = await connection.fetch(
+                _SQL["search"],
+                user_id,
+                None if embedding is None else HalfVector(embedding),
+                self.vectors.model_id,
+                query,
+                None if heard is None else list(heard),
+                project_id,
+                memory_types,
+                candidates,
+                min_similarity,
+            )
+        return [
+            Candidate(to_memory(row, similarity=row["similarity"]), row["similarity"], row["word_rank"]) for row in rows
+        ]
+
+    async def get_memories(
+        self,
+        user_id: str,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        status: MemoryStatus | None = MemoryStatus.ACTIVE,
+        heard: frozenset[str] | None = None,
+        project_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Memory]:
+        """Return the owner's memories, newest first; what is None doesn't filter."""
+        async with self.pool.connection() as connection:
+            rows = await connection.fetch(
+                _SQL["list"], *_filters(user_id, memory_types, status, since, before, heard, project_id), limit, offset
+            )
+        return [to_memory(row) for row in rows]
+
+    async def count_memories(
+        self,
+        user_id: str,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        since: datetime | None = None,
+        before: datetime | None = None,
+        status: MemoryStatus | None = MemoryStatus.ACTIVE,
+        heard: frozenset[str] | None = None,
+        project_id: str | None = None,
+    ) -> int:
+        """Return how many memories `get_memories` would list without a limit."""
+        async with self.pool.connection() as connection:
+            filters = _filters(user_id, memory_types, status, since, before, heard, project_id)
+            return int(await connection.fetchval(_SQL["count"], *filters))
+
+    async def get_project_context(self, user_id: str, project_id: str, *, limit: int = 10) -> dict[str, object]:
+        """Return what the owner last said in a project, newest first."""
+        memories = await self.get_memories(user_id, project_id=project_id, limit=limit)
+        return {"project_id": project_id, "recent": memories}
+
+    async def count_accesses(self, accesses: Mapping[tuple[str, UUID], int]) -> None:
+        """Add to the access counts, keyed by owner and id."""
+        owners, ids = zip(*accesses, strict=True)
+        async with self.pool.connection() as connection:
+            await connection.execute(_SQL["count_accesses"], owners, ids, list(accesses.values()))
+
+    async def flag_contradiction(self, user_id: str, contradiction_id: UUID, pair: tuple[UUID, UUID], why: str) -> bool:
+        """Record that two memories can't both be true and tell whether that is news."""
+        async with self.pool.connection() as connection:
+            status = await connection.execute(_SQL["flag_contradiction"], user_id, contradiction_id, *pair, why)
+        return bool(status.endswith(" 1"))
+
+    async def log_consolidation(self, run: Run) -> None:
+        """Record the start or the end of a run of background work."""
+        async with self.pool.connection() as connection:
+            await connection.execute(
+                _SQL["log_run"],
+                run.id, run.user_id, run.job, run.status, run.started_at, run.completed_at, run.counts, run.error,
+            )  # fmt: skip
+
+
+def _filters(
+    user_id: str,
+    memory_types: Sequence[MemoryType] | None,
+    status: MemoryStatus | None,
+    since: datetime | None,
+    before: datetime | None,
+    heard: frozenset[str] | None,
+    project_id: str | None,
+) -> tuple[object, ...]:
+    audiences = None if heard is None else list(heard)
+    return (user_id, memory_types, status, since, before, audiences, project_id)

@@ -1,0 +1,87 @@
+"""Embedding spaces, and the memories that wait for their vector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pgvector import HalfVector
+
+from cortex_core.errors import SchemaError
+from cortex_core.models import Vector
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.connection import Pool
+
+_SQL = load_queries("vectors")
+
+
+@dataclass(frozen=True, slots=True)
+class MissingVector:
+    """A memory without a vector; `version` tells whether its content changed meanwhile."""
+
+    user_id: str
+    id: UUID
+    version: int
+    content: str
+
+
+class Vectors:
+    """The table `embedding_models` and the column `memories.embedding`.
+
+    Attributes:
+        model_id: The open embedding space; None until `open_space`.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.model_id: int | None = None
+
+    async def open_space(self, model: str, dimensions: int) -> None:
+        """Make a model's space the one that is written and searched.
+
+        Raises:
+            SchemaError: The database holds vectors of another model, or of another size under this name.
+        """
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["register_model"], model, dimensions)
+            models = await connection.fetch(_SQL["list_models"])
+            in_use = {row["name"] for row in await connection.fetch(_SQL["models_in_use"])}
+        known = next(row for row in models if row["name"] == model)
+        if known["dimensions"] != dimensions:
+            raise SchemaError(
+                f"The database knows {model} with {known['dimensions']} dimensions, but embedding.dimensions gives "
+                f"{dimensions}; set it back, or use another database."
+            )
+        if others := in_use - {model}:
+            raise SchemaError(
+                f"The database holds vectors of {', '.join(sorted(others))}, but embedding.model is {model}; vectors of "
+                "two models can't be compared. Set the embedding settings back, or use another database."
+            )
+        self.model_id = known["id"]
+
+    async def list_missing(self, limit: int) -> list[MissingVector]:
+        """Return memories that have no vector yet, oldest first."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(_SQL["list_missing"], limit)
+        return [MissingVector(row["user_id"], row["id"], row["version"], row["content"]) for row in rows]
+
+    async def count_missing(self) -> int:
+        """Return how many memories have no vector yet."""
+        async with self._pool.connection() as connection:
+            return int(await connection.fetchval(_SQL["count_missing"]))
+
+    async def fill(self, missing: Sequence[MissingVector], vectors: Sequence[Vector]) -> None:
+        """Give memories their vectors, but for those whose content has changed meanwhile."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                _SQL["fill"],
+                [m.user_id for m in missing],
+                [m.id for m in missing],
+                [m.version for m in missing],
+                [HalfVector(vector) for vector in vectors],
+                self.model_id,
+            )
+
+    async def give_up(self, missing: MissingVector, reason: str) -> None:
+        """Note that a content can't be embedded, so that it isn't tried for ever; its words still find it."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["give_up"], missing.user_id, missing.id, missing.version, reason)

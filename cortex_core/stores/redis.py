@@ -1,0 +1,347 @@
+"""RedisStore: the hot layer (TDD 5), and `remember`, which acknowledges a memory into it and the journal at once."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from importlib.resources import files
+from uuid import UUID
+
+import redis.asyncio as redis
+from pydantic import JsonValue
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.typing import EncodableT
+
+from cortex_core.config import RedisConfig
+from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.models import Memory, Vector, hash_content, utc_now
+from cortex_core.stores.breaker import Breaker
+from cortex_core.stores.keys import JOURNAL, UserKeys
+
+_LOADED_AT = "updated_at"
+_IDENTITY_TTL = timedelta(hours=1)  # so that a cache which missed a change, with Redis away, can't stay wrong for long
+
+
+class Acknowledgement(StrEnum):
+    """What `remember` answers."""
+
+    JOURNALLED = "journalled"
+    KNOWN = "known"
+    MISMATCH = "mismatch"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class HotContext:
+    """What the hot layer knows of a user.
+
+    Attributes:
+        identity: None if it has to be loaded from Postgres.
+        working: Newest first.
+    """
+
+    identity: dict[str, JsonValue] | None
+    session: dict[str, JsonValue]
+    working: list[Memory]
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise redis-py's and the network's errors as Cortex's own.
+
+    Raises:
+        StoreUnavailableError: Redis is away, too slow, read-only or out of memory.
+        StoreDataError: Redis refused the command.
+    """
+    try:
+        yield
+    except (AuthenticationError, NoPermissionError) as error:
+        raise StoreDataError(f"Redis refused the login ({type(error).__name__}); check redis.url.") from None
+    except ResponseError as error:
+        code = str(error).split(" ", 1)[0]
+        if code in {"OOM", "READONLY", "LOADING", "MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS"}:
+            raise StoreUnavailableError(f"Redis can't write now ({code}); try again later.") from None
+        raise StoreDataError(f"Redis refused the command ({code}).") from None
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(
+            f"Redis can't be reached ({type(error).__name__}); check that it runs and that redis.url is right."
+        ) from None
+
+
+def connect(config: RedisConfig, *, timeout: timedelta | None = None) -> redis.Redis:
+    """Return a client that gives up in time and repeats nothing by itself: a repeated XADD would be a second entry.
+
+    Args:
+        config: Where and how.
+        timeout: How long to wait for an answer, for calls that block on purpose.
+    """
+    pool = redis.BlockingConnectionPool.from_url(
+        config.url,
+        max_connections=config.max_connections,
+        timeout=config.timeout_seconds,
+        socket_timeout=timeout.total_seconds() if timeout else config.timeout_seconds,
+        socket_connect_timeout=config.timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return redis.Redis.from_pool(pool)
+
+
+class RedisStore:
+    """Identity, session, working memory, recent buffer and notes of each user.
+
+    All methods raise `StoreUnavailableError` when Redis doesn't answer in time, and `InvalidInputError` for a user id
+    that can't be one.
+    """
+
+    def __init__(self, config: RedisConfig) -> None:
+        self.config = config
+        self.client = connect(config)
+        self._breaker = Breaker("Redis")
+        self.session_ttl = timedelta(hours=config.session_ttl_hours)
+        self._remember = self._register("remember")
+        self._load = self._register("load")
+        self._update_session = self._register("update_session")
+        self._forget = self._register("forget")
+
+    def _register(self, name: str) -> AsyncScript:
+        text = (files("cortex_core.stores") / "scripts" / f"{name}.lua").read_text("utf-8")
+        return self.client.register_script(text)
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        with self._breaker.guard(), translate_errors():
+            yield
+
+    async def connect(self) -> None:
+        """Check that the server answers."""
+        with self._guard():
+            await self.client.ping()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose()
+        await self.client.connection_pool.disconnect()
+
+    async def load(self, user_id: str) -> HotContext:
+        """Return everything that a turn needs, in one round trip."""
+        keys = UserKeys(user_id)
+        with self._guard():
+            identity, session, payloads = await self._load(
+                keys=[keys.identity, keys.session, keys.payloads, keys.working],
+                args=[_milliseconds(utc_now()), _milliseconds(self.session_ttl)],
+            )
+        return HotContext(
+            identity=_read_pairs(identity) or None,
+            session=_read_pairs(session),
+            working=_newest_first(parse_payload(payload) for payload in payloads if payload),
+        )
+
+    # Identity: a cache of what Postgres holds
+
+    async def get_identity(self, user_id: str) -> dict[str, JsonValue]:
+        """Return the cached attributes, with the time they were cached as `updated_at`; empty if there is no cache."""
+        with self._guard():
+            return _read_hash(await self.client.hgetall(UserKeys(user_id).identity))
+
+    async def set_identity(self, user_id: str, identity: Mapping[str, JsonValue]) -> None:
+        """Replace all cached attributes."""
+        key = UserKeys(user_id).identity
+        fields = _write_fields({**identity, _LOADED_AT: utc_now().isoformat()})
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.delete(key)
+                pipe.hset(key, mapping=fields)
+                pipe.expire(key, _IDENTITY_TTL)
+                await pipe.execute()
+
+    async def update_identity_field(self, user_id: str, field: str, value: JsonValue) -> None:
+        """Set one cached attribute."""
+        fields = _write_fields({field: value, _LOADED_AT: utc_now().isoformat()})
+        with self._guard():
+            await self.client.hset(UserKeys(user_id).identity, mapping=fields)
+
+    async def clear_identity(self, user_id: str) -> None:
+        """Drop the cache, so that the next turn loads it from Postgres."""
+        with self._guard():
+            await self.client.delete(UserKeys(user_id).identity)
+
+    # Session
+
+    async def get_session(self, user_id: str) -> dict[str, JsonValue]:
+        """Return the session's fields; empty if there is none."""
+        with self._guard():
+            return _read_hash(await self.client.hgetall(UserKeys(user_id).session))
+
+    async def set_session(self, user_id: str, session: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Start afresh with these fields and return them."""
+        return await self._change_session(user_id, session, replace=True)
+
+    async def update_session(self, user_id: str, updates: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Change some fields, keep the session alive for another day and return all of it."""
+        return await self._change_session(user_id, {**updates, "last_active": utc_now().isoformat()}, replace=False)
+
+    async def _change_session(
+        self, user_id: str, fields: Mapping[str, JsonValue], *, replace: bool
+    ) -> dict[str, JsonValue]:
+        flat = [part for pair in _write_fields(fields).items() for part in pair]
+        header: list[EncodableT] = [user_id, _milliseconds(self.session_ttl), _milliseconds(utc_now()), int(replace)]
+        with self._guard():
+            state = await self._update_session(keys=[UserKeys(user_id).session, JOURNAL], args=[*header, *flat])
+        session: dict[str, JsonValue] = json.loads(state)
+        return session
+
+    async def clear_session(self, user_id: str) -> None:
+        """End the session."""
+        with self._guard():
+            await self.client.delete(UserKeys(user_id).session)
+
+    # Working memory
+
+    async def remember(
+        self, memory: Memory, *, ttl: int, max_backlog: int, vector: Vector | None = None
+    ) -> Acknowledgement:
+        """Put a memory into working memory, the recent buffer and the journal, all or nothing.
+
+        Args:
+            memory: Said at `created_at`, from when on its time to live counts.
+            ttl: Seconds in working memory; one said longer ago goes to the journal only.
+            max_backlog: Entries that the journal may hold.
+            vector: Its embedding, if it is known already; it travels with it.
+        """
+        keys = UserKeys(memory.user_id)
+        now = utc_now()
+        arguments: list[EncodableT] = [
+            str(memory.id),
+            _write_payload(memory),
+            _milliseconds(memory.created_at + timedelta(seconds=ttl)),
+            _milliseconds(now),
+            self.config.working_limit,
+            self.config.recent_limit,
+            _milliseconds(self.session_ttl),
+            max_backlog,
+            b"" if vector is None else vector.tobytes(),
+        ]
+        with self._guard():
+            answer = await self._remember(keys=[keys.payloads, keys.working, keys.recent, JOURNAL], args=arguments)
+        return Acknowledgement(_text(answer))
+
+    async def add_working(self, user_id: str, memory: Memory, ttl: int) -> None:
+        """Put a memory into working memory alone, for `ttl` seconds from now."""
+        keys = UserKeys(user_id)
+        expires_at = _milliseconds(utc_now() + timedelta(seconds=ttl))
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.hset(keys.payloads, str(memory.id), _write_payload(memory))
+                pipe.zadd(keys.working, {str(memory.id): expires_at})
+                for key in (keys.payloads, keys.working):
+                    pipe.pexpireat(key, expires_at, nx=True)
+                    pipe.pexpireat(key, expires_at, gt=True)
+                await pipe.execute()
+
+    async def get_working(self, user_id: str) -> list[Memory]:
+        """Return what has not faded yet, newest first."""
+        return (await self.load(user_id)).working
+
+    async def cleanup_expired_working(self, user_id: str) -> int:
+        """Remove what has faded and return how much that was; reading never shows it anyway."""
+        keys = UserKeys(user_id)
+        with self._guard():
+            expired = await self.client.zrange(keys.working, "-inf", _milliseconds(utc_now()), byscore=True)
+        return await self.forget(user_id, [UUID(_text(member)) for member in expired])
+
+    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> int:
+        """Take memories out of every structure and return how many of them were in working memory."""
+        keys = UserKeys(user_id)
+        if not memory_ids:
+            return 0
+        with self._guard():
+            return int(
+                await self._forget(
+                    keys=[keys.payloads, keys.working, keys.recent], args=[str(memory_id) for memory_id in memory_ids]
+                )
+            )
+
+    async def forget_everything(self, user_id: str) -> int:
+        """Delete all of a user's keys and return how many memories were in working memory."""
+        keys = UserKeys(user_id)
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.zcard(keys.working)
+                pipe.delete(*keys.all())
+                count, _ = await pipe.execute()
+        return int(count)
+
+    # Recent buffer and notes
+
+    async def add_recent(self, user_id: str, memory_id: UUID) -> None:
+        """Put an id at the head of the recent buffer."""
+        key = UserKeys(user_id).recent
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.lrem(key, 0, str(memory_id))
+                pipe.lpush(key, str(memory_id))
+                pipe.ltrim(key, 0, self.config.recent_limit - 1)
+                pipe.pexpire(key, self.session_ttl)
+                await pipe.execute()
+
+    async def get_recent(self, user_id: str, limit: int = 10) -> list[UUID]:
+        """Return the ids of the last memories, newest first."""
+        with self._guard():
+            ids = await self.client.lrange(UserKeys(user_id).recent, 0, limit - 1)
+        return [UUID(_text(member)) for member in ids]
+
+    async def get_meta(self, user_id: str) -> dict[str, JsonValue]:
+        """Return the notes."""
+        with self._guard():
+            return _read_hash(await self.client.hgetall(UserKeys(user_id).meta))
+
+    async def update_meta(self, user_id: str, updates: Mapping[str, JsonValue]) -> None:
+        """Set some notes."""
+        with self._guard():
+            await self.client.hset(UserKeys(user_id).meta, mapping=_write_fields(updates))
+
+
+def parse_payload(payload: bytes | str) -> Memory:
+    """Read what `remember` wrote.
+
+    Raises:
+        ValueError: It is not a payload of this version.
+    """
+    _version, _hash, body = _text(payload).split(":", 2)
+    return Memory.model_validate_json(body)
+
+
+def _write_payload(memory: Memory) -> str:
+    body = memory.model_dump_json(exclude_none=True, exclude_defaults=True)
+    return f"{memory.version}:{hash_content(memory.content).hex()}:{body}"
+
+
+def _newest_first(memories: Iterator[Memory]) -> list[Memory]:
+    return sorted(memories, key=lambda memory: memory.created_at, reverse=True)
+
+
+def _write_fields(fields: Mapping[str, JsonValue]) -> dict[EncodableT, EncodableT]:
+    return {name: json.dumps(value, allow_nan=False) for name, value in fields.items()}
+
+
+def _read_hash(fields: Mapping[bytes | str, bytes | str]) -> dict[str, JsonValue]:
+    return {_text(name): json.loads(value) for name, value in fields.items()}
+
+
+def _read_pairs(flat: Sequence[bytes]) -> dict[str, JsonValue]:
+    return _read_hash(dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def _text(value: object) -> str:
+    """Decode what the client, which leaves bytes alone for the vectors' sake, hands out."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _milliseconds(value: datetime | timedelta) -> int:
+    seconds = value.timestamp() if isinstance(value, datetime) else value.total_seconds()
+    return int(seconds * 1000)

@@ -1,0 +1,47 @@
+-- Acknowledge a memory: working memory, the recent buffer and the journal, all or nothing.
+-- KEYS: payloads, working, recent, journal.
+-- ARGV: id, payload (starts with "<version>:<content hash>:"), expires at (ms), now (ms), working limit, recent limit,
+--       recent time to live (ms), journal limit, vector (float32 bytes, may be empty).
+-- Answers: journalled, known (acknowledged before), mismatch (same version, another content) or full.
+local payloads, working, recent, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, payload, vector = ARGV[1], ARGV[2], ARGV[9]
+local expires_at, now = tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local expired = redis.call('ZRANGEBYSCORE', working, '-inf', now)
+for _, gone in ipairs(expired) do
+    redis.call('HDEL', payloads, gone)
+    redis.call('ZREM', working, gone)
+end
+
+local known = redis.call('HGET', payloads, id)
+if known then
+    local version, hash = string.match(payload, '^(%d+):(%x+):')
+    local known_version, known_hash = string.match(known, '^(%d+):(%x+):')
+    if version == known_version then
+        return hash == known_hash and 'known' or 'mismatch'
+    end
+    if tonumber(version) < tonumber(known_version) then
+        return 'known'
+    end
+end
+if redis.call('XLEN', journal) >= tonumber(ARGV[8]) then
+    return 'full'
+end
+
+if expires_at > now then
+    redis.call('HSET', payloads, id, payload)
+    redis.call('ZADD', working, expires_at, id)
+    while redis.call('ZCARD', working) > tonumber(ARGV[5]) do
+        redis.call('HDEL', payloads, redis.call('ZPOPMIN', working)[1])
+    end
+    local last = redis.call('ZRANGE', working, -1, -1, 'WITHSCORES')[2]
+    redis.call('PEXPIREAT', payloads, last)
+    redis.call('PEXPIREAT', working, last)
+end
+redis.call('LREM', recent, 0, id)
+redis.call('LPUSH', recent, id)
+redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
+redis.call('PEXPIRE', recent, ARGV[7])
+
+redis.call('XADD', journal, '*', 'kind', 'memory', 'payload', payload, 'vector', vector, 'at', now)
+return 'journalled'
