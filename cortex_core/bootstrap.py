@@ -1,0 +1,182 @@
+"""From a configuration to opened, wired parts; the one place that chooses implementations."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from cortex_core.config import EmbeddingConfig, LLMConfig, MemoryConfig
+from cortex_core.errors import ConfigError
+from cortex_core.forgetting.erasure import Forgetter
+from cortex_core.ingestion.emotion import EmotionScorer
+from cortex_core.ingestion.intake import Intake
+from cortex_core.ingestion.recorder import Recorder
+from cortex_core.ingestion.sessions import Sessions
+from cortex_core.ingestion.vectorizer import Vectorizer
+from cortex_core.ingestion.writer import JournalWriter
+from cortex_core.knowledge.identity import IdentityKeeper
+from cortex_core.providers import ChatModel, Embedder
+from cortex_core.providers.caching import CachingEmbedder
+from cortex_core.recall.accesses import AccessLog
+from cortex_core.recall.context import ContextBuilder
+from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.recall.search import Searcher
+from cortex_core.stores.embedded import EmbeddedServers
+from cortex_core.stores.journal import Journal
+from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.redis import RedisStore
+from cortex_core.stores.schema import migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a `MemoryManager` delegates to, open and running."""
+
+    config: MemoryConfig
+    redis: RedisStore
+    postgres: PostgresStore
+    journal: Journal
+    embedder: CachingEmbedder
+    llm: ChatModel | None
+    scorer: EmotionScorer
+    recorder: Recorder
+    writer: JournalWriter
+    vectorizer: Vectorizer
+    sessions: Sessions
+    identity: IdentityKeeper
+    searcher: Searcher
+    contexts: ContextBuilder
+    accesses: AccessLog
+    forgetter: Forgetter
+    rejection: RejectionPipeline
+
+
+@asynccontextmanager
+async def open_servers(config: MemoryConfig) -> AsyncIterator[MemoryConfig]:
+    """Yield the configuration with both URLs set, starting the embedded servers if one is missing.
+
+    Raises:
+        EmbeddedServerError: They can't run here.
+    """
+    if config.redis.url and config.postgres.url:
+        yield config
+        return
+    async with await EmbeddedServers.open(config.embedded.data_dir) as servers:
+        redis = config.redis.model_copy(update={"url": config.redis.url or servers.redis_url})
+        postgres = config.postgres.model_copy(update={"url": config.postgres.url or servers.database_url})
+        yield config.model_copy(update={"redis": redis, "postgres": postgres})
+
+
+@asynccontextmanager
+async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
+    """Open everything, yield it, and close it in reverse: the writer drains while its stores are still there.
+
+    Raises:
+        ConfigError, StoreError, ProviderError: Something can't be opened; what was open is closed again.
+    """
+    async with AsyncExitStack() as stack:
+        embedder, config = await _open_both(stack, config)
+        await migrate(config.postgres.url)
+
+        postgres = PostgresStore(config.postgres)
+        stack.push_async_callback(postgres.close)
+        await postgres.connect()
+        await postgres.vectors.open_space(embedder.model, embedder.dimensions)
+
+        redis = RedisStore(config.redis)
+        stack.push_async_callback(redis.close)
+        await redis.connect()
+        journal = Journal(config.redis)
+        stack.push_async_callback(journal.close)
+        await journal.open()
+
+        llm = _choose_llm(config.llm)
+        if llm:
+            stack.push_async_callback(llm.close)
+
+        scorer = EmotionScorer()
+        vectorizer = Vectorizer(postgres, embedder)
+        writer = JournalWriter(config.ingestion, journal, redis, postgres, vectorizer.wake)
+        accesses = AccessLog(postgres)
+        for worker in (vectorizer, accesses, writer):
+            stack.push_async_callback(worker.close)
+            worker.start()
+
+        identity = IdentityKeeper(redis, postgres)
+        searcher = Searcher(config.retrieval, config.embedding, postgres, embedder)
+        yield Parts(
+            config=config,
+            redis=redis,
+            postgres=postgres,
+            journal=journal,
+            embedder=embedder,
+            llm=llm,
+            scorer=scorer,
+            recorder=Recorder(
+                config.ingestion,
+                Intake(config.ingestion, scorer),
+                redis,
+                postgres,
+                embedder,
+                await journal.check_durability(),
+                vectorizer.wake,
+            ),
+            writer=writer,
+            vectorizer=vectorizer,
+            sessions=Sessions(config.ingestion, redis, postgres),
+            identity=identity,
+            searcher=searcher,
+            contexts=ContextBuilder(config.retrieval, redis, postgres, identity, searcher, accesses),
+            accesses=accesses,
+            forgetter=Forgetter(redis, postgres),
+            rejection=RejectionPipeline(),
+        )
+
+
+async def _open_both(stack: AsyncExitStack, config: MemoryConfig) -> tuple[CachingEmbedder, MemoryConfig]:
+    """Load the model while the servers start."""
+    loading = asyncio.create_task(_choose_embedder(config.embedding))
+    try:
+        config = await stack.enter_async_context(open_servers(config))
+    finally:
+        embedder = CachingEmbedder(await loading)
+        stack.push_async_callback(embedder.close)
+    return embedder, config
+
+
+async def _choose_embedder(config: EmbeddingConfig) -> Embedder:
+    """Open the embedder that the configuration names; its package is imported only then."""
+    match config.provider:
+        case "local":
+            from cortex_core.providers.local import LocalEmbedder
+
+            if config.model not in ("", LocalEmbedder.model):
+                raise ConfigError(
+                    f"embedding.provider local has one model, {LocalEmbedder.model}; leave embedding.model empty, or "
+                    "set embedding.provider to sentence-transformers for any other."
+                )
+            return await LocalEmbedder.open(threads=config.threads)
+        case "openai":
+            from cortex_core.providers.openai_embedder import OpenAIEmbedder
+
+            return await OpenAIEmbedder.open(
+                model=config.model or "text-embedding-3-small",
+                dimensions=config.dimensions or None,
+                base_url=config.base_url,
+                api_key=config.api_key,
+                timeout_seconds=config.timeout_seconds,
+            )
+        case "sentence-transformers":
+            from cortex_core.providers.sentence_transformers import SentenceTransformerEmbedder
+
+            return await SentenceTransformerEmbedder.open(config.model or "all-MiniLM-L6-v2")
+
+
+def _choose_llm(config: LLMConfig) -> ChatModel | None:
+    if not config.is_configured:
+        return None
+    from cortex_core.providers.openai_llm import OpenAIChat
+
+    return OpenAIChat.open(
+        model=config.model, base_url=config.base_url, api_key=config.api_key, timeout_seconds=config.timeout_seconds
+    )

@@ -1,0 +1,31 @@
+"""Emotional intensity by lexicon: good enough to acknowledge with, without asking a model."""
+
+from collections.abc import Sequence
+
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+
+_READ_CHARS = 2000
+
+
+class EmotionScorer:
+    """Scores how strongly a text feels, 0 (mundane) to 1 (profound), after TDD 3.1.
+
+    The score is the absolute VADER compound (Hutto and Gilbert, 2014): joy and grief weigh the same. VADER knows
+    English, emoticons and emoji; what it doesn't know scores 0.
+    """
+
+    def __init__(self) -> None:
+        self._analyzer = SentimentIntensityAnalyzer()
+
+    def rate(self, content: str) -> float:
+        """Return the score of a text, judged by its first 2,000 characters."""
+        compound = float(self._analyzer.polarity_scores(content[:_READ_CHARS])["compound"])
+        return min(1.0, abs(compound))
+
+    async def score(self, content: str) -> float:
+        """Return the score of a text."""
+        return self.rate(content)
+
+    async def score_batch(self, contents: Sequence[str]) -> list[float]:
+        """Return the scores of texts, in their order."""
+        return [self.rate(content) for content in contents]

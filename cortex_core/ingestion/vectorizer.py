@@ -1,0 +1,78 @@
+"""Gives stored memories their vectors; a slow or absent embedder delays these, never the memories."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from cortex_core.background import BackgroundLoop
+from cortex_core.errors import InvalidInputError, ProviderError, ProviderUnavailableError
+from cortex_core.models import Vector
+from cortex_core.providers import Embedder
+from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.postgres.vectors import MissingVector
+
+_log = logging.getLogger("cortex.vectorizer")
+
+_BATCH = 64
+_LOOK_AGAIN_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+
+
+class Vectorizer:
+    """Embeds whatever row has no vector; the row itself is the queue."""
+
+    def __init__(self, postgres: PostgresStore, embedder: Embedder) -> None:
+        self._postgres = postgres
+        self._embedder = embedder
+        self._wake = asyncio.Event()
+        self._loop = BackgroundLoop("vectorizer", self._step)
+
+    def start(self) -> None:
+        """Begin, with what earlier runs left."""
+        self._wake.set()
+        self._loop.start()
+
+    def wake(self) -> None:
+        """Tell that there is work."""
+        self._wake.set()
+
+    async def drain(self) -> None:
+        """Wait until every memory has its vector.
+
+        Raises:
+            StoreUnavailableError: Postgres can't tell.
+        """
+        while await self._postgres.vectors.count_missing():
+            self._wake.set()
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def close(self) -> None:
+        """Stop; what has no vector yet gets it at the next start."""
+        await self._loop.close()
+
+    async def _step(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass  # another process may have left work
+        self._wake.clear()
+        missing = await self._postgres.vectors.list_missing(_BATCH)
+        if missing:
+            self._wake.set()  # there may be more
+            await self._fill(missing)
+
+    async def _fill(self, missing: Sequence[MissingVector]) -> None:
+        try:
+            vectors: list[Vector] = await self._embedder.embed_batch([m.content for m in missing])
+        except ProviderUnavailableError:
+            raise
+        except (ProviderError, InvalidInputError) as error:
+            if len(missing) > 1:
+                for one in missing:
+                    await self._fill([one])
+                return
+            _log.error("Memory %s can't be embedded and is found by its words only: %s", missing[0].id, error)
+            await self._postgres.vectors.give_up(missing[0], str(error))
+            return
+        await self._postgres.vectors.fill(missing, vectors)

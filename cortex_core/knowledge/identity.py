@@ -1,0 +1,123 @@
+"""Identity: what is durably true of a user, as a projection of the facts that Postgres keeps (TDD 4.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import uuid_utils.compat as uuid7
+from pydantic import JsonValue
+
+from cortex_core.audience import Audience
+from cortex_core.errors import InvalidInputError, StoreUnavailableError
+from cortex_core.models import Fact, Memory, MemoryType, utc_now
+from cortex_core.scoring import calculate_importance
+from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.redis import RedisStore
+
+_AUDIENCES = "audiences"
+_LOADED_AT = "updated_at"
+_RESERVED = {_AUDIENCES, _LOADED_AT}
+_MAX_ATTRIBUTE_LENGTH = 100
+_IDENTITY_EMOTION = 0.7  # identity facts are important (TDD 4.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An owner's attributes, each with its value and audience."""
+
+    values: dict[str, JsonValue]
+    audiences: dict[str, str]
+
+    def heard_by(self, audience: Audience) -> dict[str, JsonValue]:
+        """Return the attributes that may surface there."""
+        return {name: value for name, value in self.values.items() if audience.may_hear(self.audiences[name])}
+
+
+class IdentityKeeper:
+    """Reads identity from the cache in Redis or from Postgres, and changes it in both."""
+
+    def __init__(self, redis: RedisStore, postgres: PostgresStore) -> None:
+        self._redis = redis
+        self._postgres = postgres
+
+    async def get(self, user_id: str) -> Identity:
+        """Return the owner's identity, from Postgres when it isn't cached.
+
+        Raises:
+            StoreUnavailableError: It isn't cached, and Postgres is away.
+        """
+        try:
+            cached = await self._redis.get_identity(user_id)
+        except StoreUnavailableError:
+            return await self._project(user_id)
+        return read_cached(cached) if cached else await self.load(user_id)
+
+    async def load(self, user_id: str) -> Identity:
+        """Return the owner's identity from Postgres, and cache it unless somebody was faster."""
+        identity = await self._project(user_id)
+        await self._cache(user_id, identity, replace=False)
+        return identity
+
+    async def update(
+        self, user_id: str, attribute: str, value: JsonValue, *, audience: Audience, source: str, confidence: float
+    ) -> Fact:
+        """Let a value hold from now on; the one before it stays in the history.
+
+        Raises:
+            InvalidInputError: The attribute isn't a name.
+            StoreUnavailableError: Postgres is away; nothing was changed.
+        """
+        _check_attribute(attribute)
+        now = utc_now()
+        evidence = Memory(
+            user_id=user_id,
+            content=f"{attribute}: {value}",
+            memory_type=MemoryType.IDENTITY,
+            author_id=user_id,
+            audience=str(audience),
+            emotional_score=_IDENTITY_EMOTION,
+            confidence=confidence,
+            created_at=now,
+            source=source,
+        )
+        evidence = evidence.model_copy(update={"importance": calculate_importance(evidence, now)})
+        fact = await self._postgres.identity.supersede(
+            user_id, uuid7.uuid7(), attribute, value, confidence=confidence, valid_from=now, evidence=evidence
+        )
+        await self._cache(user_id, await self._project(user_id), replace=True)
+        return fact
+
+    async def history(self, user_id: str, attribute: str | None = None) -> list[Fact]:
+        """Return everything that ever held, oldest first."""
+        return await self._postgres.identity.list_history(user_id, attribute)
+
+    async def _project(self, user_id: str) -> Identity:
+        facts = await self._postgres.identity.list_current(user_id)
+        return _project(facts)
+
+    async def _cache(self, user_id: str, identity: Identity, *, replace: bool) -> None:
+        fields: dict[str, JsonValue] = {**identity.values, _AUDIENCES: dict(identity.audiences)}
+        try:
+            if replace or not await self._redis.get_identity(user_id):
+                await self._redis.set_identity(user_id, fields)
+        except StoreUnavailableError:
+            return  # the cache lasts an hour at most, so it can't stay wrong for longer
+
+
+def read_cached(fields: dict[str, JsonValue]) -> Identity:
+    """Read what Redis caches; what was put there without an audience is the owner's alone."""
+    audiences = fields.get(_AUDIENCES)
+    known = audiences if isinstance(audiences, dict) else {}
+    values = {name: value for name, value in fields.items() if name not in _RESERVED}
+    return Identity(values, {name: str(known.get(name, Audience.owner())) for name in values})
+
+
+def _project(facts: Sequence[Fact]) -> Identity:
+    return Identity({f.attribute: f.value for f in facts}, {f.attribute: f.audience for f in facts})
+
+
+def _check_attribute(attribute: str) -> None:
+    if not 1 <= len(attribute) <= _MAX_ATTRIBUTE_LENGTH or not attribute.isprintable() or attribute in _RESERVED:
+        raise InvalidInputError(
+            f"An attribute is a name of 1 to {_MAX_ATTRIBUTE_LENGTH} printable characters, and none of "
+            f"{', '.join(sorted(_RESERVED))}."
+        )

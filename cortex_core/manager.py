@@ -1,0 +1,356 @@
+"""MemoryManager: what hosts hold (TDD 4.3). It delegates; the rooms below do the work."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from pydantic import JsonValue, ValidationError
+
+from cortex_core.audience import Audience
+from cortex_core.bootstrap import Parts, open_parts
+from cortex_core.config import MemoryConfig
+from cortex_core.errors import CortexError
+from cortex_core.ingestion.emotion import EmotionScorer
+from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of
+from cortex_core.models import Fact, Memory, MemoryType, Receipt, SearchResult, StoreResult
+from cortex_core.providers import ChatModel, Embedder
+from cortex_core.recall.context import MemoryContext
+from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.redis import RedisStore
+
+
+class MemoryManager:
+    """Long-term memory for a bot.
+
+    Open it outside the bot and hand it in, or let an extension open one::
+
+        async with MemoryManager(load_config()) as memory:
+            await memory.store("discord-1", "My cat is called Miso.")
+            context = await memory.get_context("discord-1", "What is my cat called?")
+            prompt = context.to_prompt_string()
+
+    Every call names the owner. `audience` is the place: where something was said when storing, where the answer will
+    be heard when recalling. Without one it is the owner alone: stored most privately, recalled as in a direct message.
+    """
+
+    def __init__(self, config: MemoryConfig) -> None:
+        self.config = config
+        self._opened: AbstractAsyncContextManager[Parts] | None = None
+        self._parts: Parts | None = None
+
+    async def initialize(self) -> None:
+        """Open the stores and start the background work.
+
+        Raises:
+            ConfigError, StoreError, ProviderError: Something can't be opened; the message says what to do.
+        """
+        if self._opened is None:
+            opened = open_parts(self.config)
+            self._parts = await opened.__aenter__()
+            self._opened = opened
+
+    async def close(self) -> None:
+        """Drain the write queue and close everything; closing twice is fine."""
+        opened, self._opened, self._parts = self._opened, None, None
+        if opened is not None:
+            await opened.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        await self.initialize()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Storing
+
+    async def store(
+        self,
+        user_id: str,
+        content: str,
+        *,
+        memory_type: MemoryType = MemoryType.EPISODIC,
+        project_id: str | None = None,
+        emotional_score: float | None = None,
+        metadata: dict[str, JsonValue] | None = None,
+        created_at: datetime | None = None,
+        source_id: str | None = None,
+        channel_id: str | None = None,
+        author_id: str | None = None,
+        author_name: str | None = None,
+        audience: Audience | None = None,
+        source: str = "conversation",
+        tags: Sequence[str] = (),
+        edited_at: datetime | None = None,
+    ) -> StoreResult:
+        """Store a memory and return as soon as it is safe; Postgres and the vector follow.
+
+        Args:
+            user_id: The owner.
+            content: What was said. Over-long content is cut or refused (`ingestion.over_long`).
+            memory_type: What kind of thing it is.
+            project_id: The project it belongs to.
+            emotional_score: 0 to 1; by lexicon when absent.
+            metadata: JSON of the caller's own, given back unchanged.
+            created_at: When it was said, with a time zone; now when absent.
+            source_id: What it was made from; the same source of the same owner is the same memory.
+            channel_id: Where in the conversation it belongs.
+            author_id: Who said it; the owner when absent.
+            author_name: That person's name at the time.
+            audience: Where it was said.
+            source: How it entered, `conversation` unless told otherwise.
+            tags: Labels; `pinned` protects it against decay.
+            edited_at: The time of an edit; the content then replaces what the source held before.
+
+        Returns:
+            A result whose `success` is false, with a sentence in `error`, if it could not be made safe.
+        """
+        try:
+            new = NewMemory(
+                content=content,
+                memory_type=memory_type,
+                project_id=project_id,
+                emotional_score=emotional_score,
+                metadata=metadata,
+                created_at=created_at,
+                source_id=source_id,
+                channel_id=channel_id,
+                author_id=author_id,
+                author_name=author_name,
+                audience=audience or Audience.owner(),
+                source=source,
+                tags=tuple(tags),
+                edited_at=edited_at,
+            )
+        except ValidationError as error:
+            fields = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors()}))
+            return StoreResult(success=False, error=f"A memory can't have that {fields}.")
+        return await self._open_parts.recorder.store(user_id, new)
+
+    async def store_many(self, user_id: str, memories: Sequence[NewMemory]) -> list[StoreResult]:
+        """Store memories in their order and answer for each, as `store` does."""
+        return await self._open_parts.recorder.store_many(user_id, memories)
+
+    async def flush(self) -> None:
+        """Wait until everything stored so far is in Postgres with its vector.
+
+        Raises:
+            StoreUnavailableError: A store is away.
+        """
+        await self._open_parts.writer.drain()
+        await self._open_parts.vectorizer.drain()
+        await self._open_parts.accesses.flush()
+
+    # Recalling
+
+    async def hear(
+        self, message: IncomingMessage, on_context: Callable[[MemoryContext], None] | None = None
+    ) -> StoreResult:
+        """Take part in a conversation: recall what answers a message, hand that out, then remember the message.
+
+        Args:
+            message: As it was said.
+            on_context: Gets the context before the message itself is stored, so that it is never its own memory.
+        """
+        query = None if self.rejection.quick_reject(message.text) else message.text
+        context = await self.get_context(message.user_id, query, audience=message.audience)
+        if on_context:
+            on_context(context)
+        return await self.store(message.user_id, message.text, **message.model_dump(exclude={"user_id", "text"}))
+
+    async def get_context(
+        self,
+        user_id: str,
+        query: str | None = None,
+        project_id: str | None = None,
+        *,
+        include_working: bool = True,
+        max_retrieved: int | None = None,
+        audience: Audience | None = None,
+    ) -> MemoryContext:
+        """Return what is known for a turn: identity, session, working memory and, given a query, what answers it.
+
+        It always answers; `degraded` tells what was missing because a server was away.
+
+        Raises:
+            InvalidInputError: The user id or the query can't be one.
+        """
+        return await self._open_parts.contexts.build(
+            user_id,
+            query,
+            audience=audience or Audience.owner(),
+            project_id=project_id,
+            include_working=include_working,
+            max_retrieved=max_retrieved,
+        )
+
+    async def search(
+        self,
+        user_id: str,
+        query: str,
+        project_id: str | None = None,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        limit: int = 20,
+        audience: Audience | None = None,
+    ) -> SearchResult:
+        """Return the memories that answer the query best.
+
+        Raises:
+            InvalidInputError: The user id or the query can't be one.
+            StoreUnavailableError: Postgres is away.
+        """
+        return await self._open_parts.searcher.search(
+            user_id,
+            query,
+            audience=audience or Audience.owner(),
+            project_id=project_id,
+            memory_types=memory_types,
+            limit=limit,
+        )
+
+    async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
+        """Return the owner's memory of that id; None for what is unknown and for what is another's."""
+        return await self._open_parts.postgres.get(user_id, memory_id)
+
+    async def list_memories(
+        self,
+        user_id: str,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        audience: Audience | None = None,
+    ) -> list[Memory]:
+        """Return the owner's memories, newest first."""
+        heard = (audience or Audience.owner()).heard()
+        return await self._open_parts.postgres.get_memories(
+            user_id, memory_types=memory_types, since=since, heard=heard, limit=limit, offset=offset
+        )
+
+    async def count_memories(
+        self,
+        user_id: str,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        since: datetime | None = None,
+        audience: Audience | None = None,
+    ) -> int:
+        """Return how many `list_memories` would list without a limit."""
+        heard = (audience or Audience.owner()).heard()
+        return await self._open_parts.postgres.count_memories(
+            user_id, memory_types=memory_types, since=since, heard=heard
+        )
+
+    # Sessions and identity
+
+    async def start_session(
+        self, user_id: str, initial_context: Mapping[str, JsonValue] | None = None
+    ) -> dict[str, JsonValue]:
+        """Start a conversation afresh and return its state (TDD 4.4)."""
+        return await self._open_parts.sessions.start(user_id, initial_context)
+
+    async def update_session(self, user_id: str, updates: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """Change some of the session's fields and return its state."""
+        return await self._open_parts.sessions.update(user_id, updates)
+
+    async def end_session(self, user_id: str) -> int:
+        """End the session; fleeting memories of strong emotion stay as episodes. Returns how many those are."""
+        return await self._open_parts.sessions.end(user_id)
+
+    async def update_identity(
+        self,
+        user_id: str,
+        key: str,
+        value: JsonValue,
+        *,
+        audience: Audience | None = None,
+        source: str = "identity_update",
+        confidence: float = 1.0,
+    ) -> Fact:
+        """Let an attribute have this value from now on; the value before it stays in the history (TDD 4.5)."""
+        return await self._open_parts.identity.update(
+            user_id, key, value, audience=audience or Audience.owner(), source=source, confidence=confidence
+        )
+
+    async def get_identity(self, user_id: str, *, audience: Audience | None = None) -> dict[str, JsonValue]:
+        """Return what is durably true of a user: attribute → value."""
+        identity = await self._open_parts.identity.get(user_id)
+        return identity.heard_by(audience or Audience.owner())
+
+    async def get_identity_history(self, user_id: str, key: str | None = None) -> list[Fact]:
+        """Return every value that ever held, oldest first."""
+        return await self._open_parts.identity.history(user_id, key)
+
+    # Forgetting
+
+    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> Receipt:
+        """Erase memories for good, everywhere, with what was learned from them alone.
+
+        Raises:
+            StoreUnavailableError: A store is away; repeat it later.
+        """
+        return await self._open_parts.forgetter.forget(user_id, memory_ids)
+
+    async def forget_everything(self, user_id: str) -> Receipt:
+        """Erase all that is known of an owner; raises as `forget` does."""
+        return await self._open_parts.forgetter.forget_everything(user_id)
+
+    async def forget_source(self, source_id: str, *, owner: str | None = None) -> list[Receipt]:
+        """Erase what was made from a source that was deleted, for everybody who owns such a memory.
+
+        Args:
+            source_id: As it was given to `store`.
+            owner: Who is known to own one; without it a memory that is still on its way lasts in working memory.
+        """
+        return await self._open_parts.forgetter.forget_source(source_id, memory_id_of(source_id), owner=owner)
+
+    # Parts
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was initialized and not closed."""
+        return self._parts is not None
+
+    @property
+    def redis(self) -> RedisStore:
+        """The hot layer."""
+        return self._open_parts.redis
+
+    @property
+    def postgres(self) -> PostgresStore:
+        """Long-term memory."""
+        return self._open_parts.postgres
+
+    @property
+    def embedder(self) -> Embedder:
+        """Turns text into vectors."""
+        return self._open_parts.embedder
+
+    @property
+    def scorer(self) -> EmotionScorer:
+        """Rates emotion."""
+        return self._open_parts.scorer
+
+    @property
+    def llm(self) -> ChatModel | None:
+        """The language model, if one is configured."""
+        return self._open_parts.llm
+
+    @property
+    def rejection(self) -> RejectionPipeline:
+        """Tells which messages need no recall."""
+        return self._open_parts.rejection
+
+    @property
+    def _open_parts(self) -> Parts:
+        if self._parts is None:
+            raise CortexError("This MemoryManager is not open; call initialize() first or use `async with`.")
+        return self._parts

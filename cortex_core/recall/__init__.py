@@ -1,0 +1,1 @@
+"""Finding what was said: rejection, candidates, ranking, and the context that goes into a prompt."""
