@@ -16,6 +16,7 @@ setup: $(READY)  ## make .venv with the locked dependencies
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Cortex needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/cortex || echo "Making $(VENV) with the locked dependencies; this takes a minute or two." >&2
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \

@@ -43,7 +43,8 @@ class BackgroundLoop:
                 await self._step()
                 pause = _FIRST_PAUSE
             except (StoreUnavailableError, ProviderUnavailableError) as error:
-                _log.warning("%s waits: %s", self._name, error)
+                is_first = pause == _FIRST_PAUSE
+                _log.log(logging.WARNING if is_first else logging.DEBUG, "%s waits: %s", self._name, error)
             except Exception:  # noqa: BLE001  the edge where background work ends: logged, and it goes on
                 _log.exception("%s failed and will be tried again", self._name)
             else:

@@ -42,7 +42,7 @@ class Vectorizer:
         Raises:
             StoreUnavailableError: Postgres can't tell.
         """
-        while await self._postgres.vectors.count_missing():
+        while await self._postgres.vectors.is_any_missing():
             self._wake.set()
             await asyncio.sleep(_POLL_SECONDS)
 

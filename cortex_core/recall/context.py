@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, JsonValue
 
-from cortex_core.audience import Audience
+from cortex_core.audience import Audience, AudienceKind
 from cortex_core.config import RetrievalConfig
 from cortex_core.errors import StoreUnavailableError
 from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached
@@ -83,13 +83,13 @@ class ContextBuilder:
         try:
             identity, session, found, project = await asyncio.gather(
                 self._load_identity(user_id, hot),
-                self._load_session(user_id, hot),
+                self._load_session(user_id, hot, audience),
                 self._find(user_id, query, vector, audience, project_id),
-                self._load_project(user_id, project_id),
+                self._load_project(user_id, project_id, audience),
             )
         except StoreUnavailableError:
             degraded.append(Degradation.LONG_TERM)
-            identity, session, found, project = _read_identity(hot), hot.session if hot else {}, [], None
+            identity, session, found, project = _read_identity(hot), _read_session(hot, audience), [], None
         working = [m for m in hot.working if audience.may_hear(m.audience)] if hot and include_working else []
         shown = {memory.id for memory in working}
         limit = self._retrieval.max_retrieved if max_retrieved is None else max_retrieved
@@ -119,8 +119,10 @@ class ContextBuilder:
             return read_cached(hot.identity)
         return await self._identity.load(user_id)
 
-    async def _load_session(self, user_id: str, hot: HotContext | None) -> dict[str, JsonValue]:
-        return hot.session if hot is not None else await self._postgres.sessions.get(user_id)
+    async def _load_session(self, user_id: str, hot: HotContext | None, audience: Audience) -> dict[str, JsonValue]:
+        if hot is None and audience.kind is AudienceKind.OWNER:
+            return await self._postgres.sessions.get(user_id)
+        return _read_session(hot, audience)
 
     async def _find(
         self, user_id: str, query: str | None, vector: Vector | None, audience: Audience, project_id: str | None
@@ -129,8 +131,15 @@ class ContextBuilder:
             return []
         return await self._searcher.find(user_id, query, vector, audience=audience, project_id=project_id)
 
-    async def _load_project(self, user_id: str, project_id: str | None) -> dict[str, object] | None:
-        return await self._postgres.get_project_context(user_id, project_id) if project_id else None
+    async def _load_project(self, user_id: str, project_id: str | None, audience: Audience) -> dict[str, object] | None:
+        if project_id is None:
+            return None
+        return await self._postgres.get_project_context(user_id, project_id, heard=audience.heard())
+
+
+def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonValue]:
+    """A session's state has no audience of its own, so nobody but the owner hears it."""
+    return hot.session if hot and audience.kind is AudienceKind.OWNER else {}
 
 
 def _read_identity(hot: HotContext | None) -> Identity:

@@ -11,11 +11,11 @@ SELECT name FROM embedding_models AS e WHERE EXISTS (SELECT FROM memories WHERE 
 SELECT user_id, id, version, content
 FROM memories
 WHERE embedding IS NULL AND embedding_error IS NULL
-ORDER BY created_at
+ORDER BY created_at DESC
 LIMIT $1
 
--- name: count_missing
-SELECT count(*) FROM memories WHERE embedding IS NULL AND embedding_error IS NULL
+-- name: is_any_missing
+SELECT EXISTS (SELECT FROM memories WHERE embedding IS NULL AND embedding_error IS NULL)
 
 -- name: fill
 UPDATE memories AS m SET embedding = f.embedding, embedding_model_id = $5

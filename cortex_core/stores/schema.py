@@ -84,6 +84,11 @@ async def _apply(connection: asyncpg.Connection, migrations: Sequence[Migration]
     missing = [migration for migration in migrations if migration.version not in applied]
     for migration in missing:
         async with connection.transaction():
-            await connection.execute(migration.statements)
+            try:
+                await connection.execute(migration.statements)
+            except asyncpg.PostgresError as error:
+                raise SchemaError(
+                    f"Migration {migration.version:04}_{migration.name} could not be applied: {error}"
+                ) from None
             await connection.execute(_SQL["record"], migration.version, migration.name, migration.checksum)
     return missing

@@ -17,6 +17,7 @@ Connection = PoolConnectionProxy  # what a pool hands out; same methods as async
 
 # SQLSTATE classes that pass by themselves: connection, transaction rollback, resources, operator intervention, locks.
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57")
+_WRONG_URL_CLASSES = ("28", "3D")  # login refused, no such database
 
 
 @contextmanager
@@ -29,22 +30,23 @@ def translate_errors() -> Iterator[None]:
     """
     try:
         yield
-    except asyncpg.DataError as error:
-        raise _refusal(error) from None
     except asyncpg.PostgresError as error:
         if (error.sqlstate or "")[:2] in _TRANSIENT_CLASSES:
             raise StoreUnavailableError(
                 f"PostgreSQL could not answer ({type(error).__name__}, SQLSTATE {error.sqlstate}); try again later."
             ) from None
-        raise _refusal(error) from None
+        if (error.sqlstate or "")[:2] in _WRONG_URL_CLASSES:
+            raise StoreUnavailableError(
+                f"PostgreSQL refused the connection ({type(error).__name__}); check user, password and database in "
+                "postgres.url."
+            ) from None
+        raise StoreDataError(
+            f"PostgreSQL refused this data ({type(error).__name__}).", sqlstate=error.sqlstate
+        ) from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise StoreUnavailableError(
             f"PostgreSQL can't be reached ({type(error).__name__}); check that it runs and that postgres.url is right."
         ) from None
-
-
-def _refusal(error: asyncpg.PostgresError) -> StoreDataError:
-    return StoreDataError(f"PostgreSQL refused this data ({type(error).__name__}).", sqlstate=error.sqlstate)
 
 
 class Pool:
@@ -67,6 +69,7 @@ class Pool:
                 min_size=self._config.min_connections,
                 max_size=self._config.max_connections,
                 init=_teach,
+                command_timeout=2 * self._config.statement_timeout_seconds,  # for a server that doesn't answer at all
                 server_settings={
                     "application_name": "cortex",
                     "statement_timeout": f"{self._config.statement_timeout_seconds * 1000:.0f}",
@@ -96,8 +99,12 @@ class Pool:
         if self._pool is None:
             raise StoreUnavailableError("PostgresStore is not connected; call connect() first.")
         with self._breaker.guard(), translate_errors():
-            async with self._pool.acquire(timeout=self._config.acquire_timeout_seconds) as connection:
+            connection = await self._pool.acquire(timeout=self._config.acquire_timeout_seconds)
+        with translate_errors():
+            try:
                 yield connection
+            finally:
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

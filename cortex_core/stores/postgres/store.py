@@ -106,7 +106,7 @@ class PostgresStore:
 
         A memory may occur once in `pending`. A later version replaces an earlier one, whatever the order of arrival.
         """
-        vectors = [None if p.vector is None else HalfVector(p.vector) for p in pending]
+        vectors = [self.vectors.accept(p.vector) for p in pending]
         model = self.vectors.model_id if any(v is not None for v in vectors) else None
         async with self.pool.transaction() as connection:
             await connection.execute(_SQL["lock_owners"], [p.memory.user_id for p in pending])
@@ -229,9 +229,11 @@ class PostgresStore:
             filters = _filters(user_id, memory_types, status, since, before, heard, project_id)
             return int(await connection.fetchval(_SQL["count"], *filters))
 
-    async def get_project_context(self, user_id: str, project_id: str, *, limit: int = 10) -> dict[str, object]:
+    async def get_project_context(
+        self, user_id: str, project_id: str, *, heard: frozenset[str] | None = None, limit: int = 10
+    ) -> dict[str, object]:
         """Return what the owner last said in a project, newest first."""
-        memories = await self.get_memories(user_id, project_id=project_id, limit=limit)
+        memories = await self.get_memories(user_id, project_id=project_id, heard=heard, limit=limit)
         return {"project_id": project_id, "recent": memories}
 
     async def count_accesses(self, accesses: Mapping[tuple[str, UUID], int]) -> None:

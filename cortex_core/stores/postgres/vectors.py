@@ -29,11 +29,13 @@ class Vectors:
 
     Attributes:
         model_id: The open embedding space; None until `open_space`.
+        dimensions: The length of its vectors.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.model_id: int | None = None
+        self.dimensions: int | None = None
 
     async def open_space(self, model: str, dimensions: int) -> None:
         """Make a model's space the one that is written and searched.
@@ -57,17 +59,22 @@ class Vectors:
                 "two models can't be compared. Set the embedding settings back, or use another database."
             )
         self.model_id = known["id"]
+        self.dimensions = dimensions
+
+    def accept(self, vector: Vector | None) -> HalfVector | None:
+        """Return a vector as it is written, or None if it was made in another space."""
+        return None if vector is None or vector.size != self.dimensions else HalfVector(vector)
 
     async def list_missing(self, limit: int) -> list[MissingVector]:
-        """Return memories that have no vector yet, oldest first."""
+        """Return memories that have no vector yet, newest first, so that a big import holds nobody up."""
         async with self._pool.connection() as connection:
             rows = await connection.fetch(_SQL["list_missing"], limit)
         return [MissingVector(row["user_id"], row["id"], row["version"], row["content"]) for row in rows]
 
-    async def count_missing(self) -> int:
-        """Return how many memories have no vector yet."""
+    async def is_any_missing(self) -> bool:
+        """Whether a memory waits for its vector."""
         async with self._pool.connection() as connection:
-            return int(await connection.fetchval(_SQL["count_missing"]))
+            return bool(await connection.fetchval(_SQL["is_any_missing"]))
 
     async def fill(self, missing: Sequence[MissingVector], vectors: Sequence[Vector]) -> None:
         """Give memories their vectors, but for those whose content has changed meanwhile."""
@@ -82,6 +89,6 @@ class Vectors:
             )
 
     async def give_up(self, missing: MissingVector, reason: str) -> None:
-        """Note that a content can't be embedded, so that it isn't tried for ever; its words still find it."""
+        """Note that a content can't be embedded, so that it isn't tried for ever; its words find it."""
         async with self._pool.connection() as connection:
             await connection.execute(_SQL["give_up"], missing.user_id, missing.id, missing.version, reason)
