@@ -68,20 +68,24 @@ async def open_servers(config: MemoryConfig) -> AsyncIterator[MemoryConfig]:
 
 
 @asynccontextmanager
-async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
+async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) -> AsyncIterator[Parts]:
     """Open everything, yield it, and close it in reverse: the writer drains while its stores are still there.
+
+    Args:
+        config: All settings.
+        embedder: Used instead of the one that the settings name; it stays open.
 
     Raises:
         ConfigError, StoreError, ProviderError: Something can't be opened; what was open is closed again.
     """
     async with AsyncExitStack() as stack:
-        embedder, config = await _open_both(stack, config)
+        cache, config = await _open_both(stack, config, embedder)
         await migrate(config.postgres.url)
 
         postgres = PostgresStore(config.postgres)
         stack.push_async_callback(postgres.close)
         await postgres.connect()
-        await postgres.vectors.open_space(embedder.model, embedder.dimensions)
+        await postgres.vectors.open_space(cache.model, cache.dimensions)
 
         redis = RedisStore(config.redis)
         stack.push_async_callback(redis.close)
@@ -95,7 +99,7 @@ async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
             stack.push_async_callback(llm.close)
 
         scorer = EmotionScorer()
-        vectorizer = Vectorizer(postgres, embedder)
+        vectorizer = Vectorizer(postgres, cache)
         writer = JournalWriter(config.ingestion, journal, redis, postgres, vectorizer.wake)
         accesses = AccessLog(postgres)
         for worker in (vectorizer, accesses, writer):
@@ -103,13 +107,13 @@ async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
             worker.start()
 
         identity = IdentityKeeper(redis, postgres)
-        searcher = Searcher(config.retrieval, config.embedding, postgres, embedder)
+        searcher = Searcher(config.retrieval, config.embedding, postgres, cache)
         yield Parts(
             config=config,
             redis=redis,
             postgres=postgres,
             journal=journal,
-            embedder=embedder,
+            embedder=cache,
             llm=llm,
             scorer=scorer,
             recorder=Recorder(
@@ -117,7 +121,7 @@ async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
                 Intake(config.ingestion, scorer),
                 redis,
                 postgres,
-                embedder,
+                cache,
                 await journal.check_durability(),
                 vectorizer.wake,
             ),
@@ -133,15 +137,19 @@ async def open_parts(config: MemoryConfig) -> AsyncIterator[Parts]:
         )
 
 
-async def _open_both(stack: AsyncExitStack, config: MemoryConfig) -> tuple[CachingEmbedder, MemoryConfig]:
+async def _open_both(
+    stack: AsyncExitStack, config: MemoryConfig, embedder: Embedder | None
+) -> tuple[CachingEmbedder, MemoryConfig]:
     """Load the model while the servers start."""
+    if embedder is not None:
+        return CachingEmbedder(embedder), await stack.enter_async_context(open_servers(config))
     loading = asyncio.create_task(_choose_embedder(config.embedding))
     try:
         config = await stack.enter_async_context(open_servers(config))
     finally:
-        embedder = CachingEmbedder(await loading)
-        stack.push_async_callback(embedder.close)
-    return embedder, config
+        cache = CachingEmbedder(await loading)
+        stack.push_async_callback(cache.close)
+    return cache, config
 
 
 async def _choose_embedder(config: EmbeddingConfig) -> Embedder:

@@ -35,10 +35,15 @@ class MemoryManager:
 
     Every call names the owner. `audience` is the place: where something was said when storing, where the answer will
     be heard when recalling. Without one it is the owner alone: stored most privately, recalled as in a direct message.
+
+    Args:
+        config: All settings.
+        embedder: One of the host's own, instead of the one that the settings name; it stays open.
     """
 
-    def __init__(self, config: MemoryConfig) -> None:
+    def __init__(self, config: MemoryConfig, *, embedder: Embedder | None = None) -> None:
         self.config = config
+        self._own_embedder = embedder
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._parts: Parts | None = None
 
@@ -49,7 +54,7 @@ class MemoryManager:
             ConfigError, StoreError, ProviderError: Something can't be opened; the message says what to do.
         """
         if self._opened is None:
-            opened = open_parts(self.config)
+            opened = open_parts(self.config, embedder=self._own_embedder)
             self._parts = await opened.__aenter__()
             self._opened = opened
 

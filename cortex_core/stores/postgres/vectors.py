@@ -55,8 +55,8 @@ class Vectors:
             )
         if others := in_use - {model}:
             raise SchemaError(
-                f"The database holds vectors of {', '.join(sorted(others))}, but embedding.model is {model}; vectors of "
-                "two models can't be compared. Set the embedding settings back, or use another database."
+                f"The database holds vectors of {', '.join(sorted(others))}, but the embedding settings give {model}; "
+                "vectors of two models can't be compared. Set the settings back, or use another database."
             )
         self.model_id = known["id"]
         self.dimensions = dimensions
