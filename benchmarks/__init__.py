@@ -1,0 +1,1 @@
+"""Measurements of Cortex against its real servers; `python -m benchmarks` runs them and prints tables."""
