@@ -94,7 +94,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         stack.push_async_callback(journal.close)
         await journal.open()
 
-        llm = _choose_llm(config.llm)
+        llm = choose_llm(config.llm)
         if llm:
             stack.push_async_callback(llm.close)
 
@@ -143,7 +143,7 @@ async def _open_both(
     """Load the model while the servers start."""
     if embedder is not None:
         return CachingEmbedder(embedder), await stack.enter_async_context(open_servers(config))
-    loading = asyncio.create_task(_choose_embedder(config.embedding))
+    loading = asyncio.create_task(choose_embedder(config.embedding))
     try:
         config = await stack.enter_async_context(open_servers(config))
     finally:
@@ -152,7 +152,7 @@ async def _open_both(
     return cache, config
 
 
-async def _choose_embedder(config: EmbeddingConfig) -> Embedder:
+async def choose_embedder(config: EmbeddingConfig) -> Embedder:
     """Open the embedder that the configuration names; its package is imported only then."""
     match config.provider:
         case "local":
@@ -180,7 +180,7 @@ async def _choose_embedder(config: EmbeddingConfig) -> Embedder:
             return await SentenceTransformerEmbedder.open(config.model or "all-MiniLM-L6-v2")
 
 
-def _choose_llm(config: LLMConfig) -> ChatModel | None:
+def choose_llm(config: LLMConfig) -> ChatModel | None:
     if not config.is_configured:
         return None
     from cortex_core.providers.openai_llm import OpenAIChat

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -48,6 +49,17 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _check_url(url: str, *beginnings: str) -> str:
+    try:
+        is_url = url.startswith(beginnings) and (urlsplit(url).port or True)  # reading a port that is none raises
+    except ValueError:
+        is_url = False
+    if url and not is_url:
+        *others, last = beginnings
+        raise ValueError(f"a URL that starts with {', '.join(others)} or {last} (empty: the embedded server)")
+    return url
+
+
 class EmbeddedConfig(Section):
     """The servers that Cortex starts itself where no URL is given."""
 
@@ -67,9 +79,7 @@ class RedisConfig(Section):
     @field_validator("url")
     @classmethod
     def _is_redis_url(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("a URL that starts with redis://, rediss:// or unix:// (empty: the embedded server)")
-        return url
+        return _check_url(url, "redis://", "rediss://", "unix://")
 
 
 class PostgresConfig(Section):
@@ -84,9 +94,7 @@ class PostgresConfig(Section):
     @field_validator("url")
     @classmethod
     def _is_postgres_url(cls, url: str) -> str:
-        if url and not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("a URL that starts with postgresql:// (empty: the embedded server)")
-        return url
+        return _check_url(url, "postgresql://", "postgres://")
 
 
 class EmbeddingConfig(Section):
@@ -143,7 +151,7 @@ class IngestionConfig(Section):
     over_long: Literal["cut", "refuse"] = "cut"
     promote_emotion_above: Share = 0.6
     batch_size: Annotated[int, Field(ge=1, le=1000)] = 32
-    consumers: Annotated[int, Field(ge=0, le=16)] = 2
+    consumers: Annotated[int, Field(ge=0, le=16)] = 1
     claim_idle_seconds: Seconds = 5.0
     max_attempts: Count = 3
     max_backlog: Count = 50_000
@@ -216,12 +224,13 @@ def load_config(path: Path | str | None = None) -> MemoryConfig:
     values = _read_file(file) if file else {}
     _refuse_unknown_variables()
     try:
-        config: MemoryConfig = _LoadedConfig.read(values)
+        config = _LoadedConfig.read(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, file)) from None
     folder = file.parent if file else Path.cwd()
     data_dir = (folder / config.embedded.data_dir.expanduser()).absolute()
-    return config.model_copy(update={"embedded": EmbeddedConfig(data_dir=data_dir)})
+    sections = {name: getattr(config, name) for name in MemoryConfig.model_fields}
+    return MemoryConfig(**{**sections, "embedded": EmbeddedConfig(data_dir=data_dir)})
 
 
 def _find_file(path: Path | str | None) -> Path | None:
