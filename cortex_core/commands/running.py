@@ -1,11 +1,12 @@
 """Runs a command's asynchronous work, so that Ctrl-C and SIGTERM end it with everything closed."""
 
 import asyncio
-import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import typer
+
+from cortex_core.signals import Interrupted, run_until_signal
 
 T = TypeVar("T")
 
@@ -13,32 +14,13 @@ T = TypeVar("T")
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run `work` to its end and return its result.
 
-    A signal cancels it; a second one changes nothing, because it would cut the closing short.
-
     Raises:
         typer.Exit: It was stopped by a signal; the exit code is the shell's for that, 130 for Ctrl-C.
     """
-    return asyncio.run(_run_until_signal(work))
-
-
-async def _run_until_signal(work: Coroutine[Any, Any, T]) -> T:
-    received: list[signal.Signals] = []
-    task = asyncio.create_task(work)
-
-    def stop(number: signal.Signals) -> None:
-        if not received:
-            task.cancel()
-        received.append(number)
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
     try:
-        return await task
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise typer.Exit(128 + received[0]) from None
+        return asyncio.run(run_until_signal(work))
+    except Interrupted as stop:
+        raise typer.Exit(128 + stop.signal) from None
 
 
 async def wait_for_signal() -> None:

@@ -1,0 +1,162 @@
+"""The dialogs of `/memory forget`: preview, confirmation, receipt."""
+
+from collections.abc import Sequence
+from uuid import UUID
+from weakref import WeakSet
+
+import discord
+from discord.ui import Button, Select, TextInput
+
+from cortex_core import Memory, MemoryManager
+
+from ._errors import Interaction, tell
+from ._messages import owner_id_of
+from ._views import OwnedModal, OwnedView, memories_embed
+from ._wording import MAX_CHOICE_CHARS, count_of, preview, receipt_text
+
+PHRASE = "forget everything"
+MAX_CHOICES = 25
+
+_PREVIEWED = 5
+_NOTHING_DONE = "Nothing was forgotten."
+
+
+class ForgetSome(OwnedView):
+    """Asks before some memories are erased.
+
+    Args:
+        candidates: What may go.
+        choose: Whether the person picks from them; otherwise all of them go.
+    """
+
+    outcome = f"{_NOTHING_DONE} Time ran out before you decided."
+
+    def __init__(
+        self,
+        interaction: Interaction,
+        open_views: WeakSet[OwnedView],
+        memory: MemoryManager,
+        candidates: Sequence[Memory],
+        *,
+        choose: bool,
+    ) -> None:
+        super().__init__(interaction, open_views)
+        self._memory = memory
+        self._candidates = candidates
+        self._chosen: list[UUID] = [] if choose else [candidate.id for candidate in candidates]
+        if choose:
+            self.add_item(_Picker(self, candidates))
+        self._relabel()
+
+    async def ask(self) -> None:
+        """Show what is about to go."""
+        rest = len(self._candidates) - _PREVIEWED
+        title = "Forget this for good?" if len(self._candidates) == 1 else "Forget these for good?"
+        footer = f"and {count_of(rest)} more" if rest > 0 else None
+        await self.show(embed=memories_embed(title, self._candidates[:_PREVIEWED], footer=footer))
+
+    async def choose(self, interaction: Interaction, chosen: list[UUID]) -> None:
+        """Take those."""
+        self._chosen = chosen
+        self._relabel()
+        await self.accept(interaction)
+        await interaction.edit_original_response(view=self)
+
+    @discord.ui.button(style=discord.ButtonStyle.danger, custom_id="cortex:v1:forget:confirm", row=1)
+    async def confirm(self, interaction: Interaction, _: Button["ForgetSome"]) -> None:
+        """Erase them and show the receipt."""
+        await self.accept(interaction)
+        receipt = await self._memory.forget(owner_id_of(interaction.user.id), self._chosen)
+        await self.finish(receipt_text(receipt))
+
+    @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget:cancel", row=1)
+    async def cancel(self, interaction: Interaction, _: Button["ForgetSome"]) -> None:
+        """Leave everything as it is."""
+        await self.accept(interaction)
+        await self.finish(_NOTHING_DONE)
+
+    def _relabel(self) -> None:
+        self.confirm.label = f"Forget {count_of(len(self._chosen))}" if self._chosen else "Forget"
+        self.confirm.disabled = not self._chosen
+
+
+class _Picker(Select[ForgetSome]):
+    """Lets the person pick from what a search found."""
+
+    def __init__(self, dialog: ForgetSome, candidates: Sequence[Memory]) -> None:
+        self._dialog = dialog
+        super().__init__(
+            custom_id="cortex:v1:forget:pick",
+            placeholder="Choose what I should forget",
+            max_values=len(candidates),
+            options=[
+                discord.SelectOption(
+                    label=preview(memory.content, MAX_CHOICE_CHARS),
+                    value=str(memory.id),
+                    description=f"{memory.created_at:%d %B %Y}",
+                )
+                for memory in candidates
+            ],
+            row=0,
+        )
+
+    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+        """Keep the choice, so that the list still shows it."""
+        for option in self.options:
+            option.default = option.value in self.values
+        await self._dialog.choose(interaction, [UUID(value) for value in self.values])
+
+
+class ForgetEverything(OwnedView):
+    """Asks before everything about a person is erased; one click is not enough."""
+
+    outcome = ForgetSome.outcome
+
+    def __init__(self, interaction: Interaction, open_views: WeakSet[OwnedView], memory: MemoryManager) -> None:
+        super().__init__(interaction, open_views)
+        self._memory = memory
+
+    async def ask(self, count: int) -> None:
+        """Say what is about to go."""
+        await self.show(
+            content=f"This erases **everything** I know about you: {count_of(count)}, what I learned from them, and "
+            "our current conversation, from every server and from our direct messages. It can't be undone."
+        )
+
+    async def erase(self, interaction: Interaction) -> None:
+        """Erase it and show the receipt."""
+        await self.accept(interaction)
+        receipt = await self._memory.forget_everything(owner_id_of(interaction.user.id))
+        await self.finish(receipt_text(receipt))
+
+    @discord.ui.button(
+        label="Forget everything …", style=discord.ButtonStyle.danger, custom_id="cortex:v1:forget-all:open"
+    )
+    async def open(self, interaction: Interaction, _: Button["ForgetEverything"]) -> None:
+        """Ask for the phrase."""
+        await interaction.response.send_modal(_PhraseForm(self, interaction))
+
+    @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget-all:cancel")
+    async def cancel(self, interaction: Interaction, _: Button["ForgetEverything"]) -> None:
+        """Leave everything as it is."""
+        await self.accept(interaction)
+        await self.finish(_NOTHING_DONE)
+
+
+class _PhraseForm(OwnedModal):
+    """Asks for the phrase that nobody types by accident."""
+
+    phrase: TextInput["_PhraseForm"] = TextInput(
+        label=f"Type “{PHRASE}”", custom_id="cortex:v1:forget-all:phrase", placeholder=PHRASE, max_length=50
+    )
+
+    def __init__(self, dialog: ForgetEverything, interaction: Interaction) -> None:
+        super().__init__("forget-all", "Forget everything about me", interaction)
+        self._dialog = dialog
+
+    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
+        """Compare the phrase, whatever its letter case."""
+        if " ".join(self.phrase.value.casefold().split()) != PHRASE:
+            await tell(interaction, f"{_NOTHING_DONE} To go on, press the button again and type “{PHRASE}”.")
+            return
+        await self._dialog.erase(interaction)

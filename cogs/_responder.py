@@ -1,0 +1,114 @@
+"""Clara's words when no language model is there: honest, from memory alone, and with what they rest on."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import discord
+
+from cortex_core import Memory, Rejection
+
+from ._wording import quote, when
+
+NOTHING = "I don't remember anything about that."
+FORGETFUL = "I can't reach my memory right now, so I may not remember this. Please tell me again later."
+
+_SURE, _MAYBE = 0.42, 0.25  # cosines of all-MiniLM-L6-v2 between a question and its answer are rarely lower
+_MAX_QUOTED = 3
+_QUOTED_CHARS = 300
+_MIN_WORD_CHARS = 3
+
+_QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
+_QUESTION = re.compile(
+    r"(who|whose|what|when|where|which|why|how)\b(?!\s+(i|you|he|she|it|we|they|a|an|the|my)\b)"
+    r"|(do|does|did|is|are|am|was|were|can|could|should|would|will|have|has)\s+(i|you|he|she|it|we|they|my|your|our|the)\b"
+    r"|(tell|remind)\s+me\b",
+    re.IGNORECASE,
+)
+_RECALLING = {"know", "remember", "said", "say", "tell", "told"}
+_OPEN_WORDS = _RECALLING | {
+    "a", "about", "all", "any", "anything", "can", "could", "did", "do", "ever", "everything", "far", "have", "i",
+    "just", "last", "me", "my", "of", "please", "recently", "so", "still", "that", "the", "things", "to", "us", "we",
+    "what", "who", "you"
+}  # fmt: skip
+
+_FORGET = re.compile(r"(please\s+)?(forget|erase|delete)\b", re.IGNORECASE)
+
+GREETING = "Hi! Tell me something about you, or ask me what I remember."
+_SMALL_TALK = {
+    Rejection.GREETING: GREETING,
+    Rejection.THANKS: "You're welcome.",
+}
+
+
+def is_question(text: str) -> bool:
+    """Whether it asks for something; by its mark in any language that has one, by its first words in English."""
+    return text.rstrip(" \"')").endswith(_QUESTION_MARKS) or _QUESTION.match(text) is not None
+
+
+def asks_for_anything(text: str) -> bool:
+    """Whether it asks what is remembered, without naming a topic, as “What did I tell you?” does."""
+    words = set(re.findall(r"\w+", text.casefold()))
+    return bool(words & _RECALLING) and words <= _OPEN_WORDS
+
+
+def small_talk(reason: Rejection) -> str:
+    """Answer what carries nothing to recall or to remember."""
+    return _SMALL_TALK.get(reason, "👍")
+
+
+def acknowledge(text: str) -> str:
+    """Answer a statement."""
+    if _FORGET.match(text):
+        return "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first."
+    return "I'll remember that."
+
+
+def statements_among(memories: Iterable[Memory], *, but: str) -> list[Memory]:
+    """Return the memories that can answer a question, which other questions can't.
+
+    Args:
+        memories: In any order, which is kept.
+        but: The source of the question itself, which may be among them already.
+    """
+    return [memory for memory in memories if memory.source_id != but and not is_question(memory.content)]
+
+
+def near(found: Iterable[Memory]) -> list[Memory]:
+    """Return the memories that are not beside the point, of those that a search found."""
+    return [memory for memory in found if memory.similarity is None or memory.similarity >= _MAYBE]
+
+
+def sharing_words(text: str, memories: Iterable[Memory]) -> list[Memory]:
+    """Return the memories that share a telling word with the text, most shared words first."""
+    asked = _telling_words(text)
+    shared = [(len(asked & _telling_words(memory.content)), memory) for memory in memories]
+    return [memory for count, memory in sorted(shared, key=lambda pair: -pair[0]) if count]
+
+
+def answer(memories: Sequence[Memory]) -> str:
+    """Answer a question with memories, best first, and say how sure it is."""
+    if not memories:
+        return NOTHING
+    best, *rest = memories
+    if not _is_sure(best):
+        return f"I'm not sure, but this may help. {_cite(best)}"
+    return "\n".join(map(_cite, [best, *filter(_is_sure, rest)][:_MAX_QUOTED]))
+
+
+def recount(recent: Sequence[Memory]) -> str:
+    """Answer what is remembered at all, newest first."""
+    return "\n".join(map(_cite, recent[:_MAX_QUOTED])) or "You haven't told me anything here that I could repeat yet."
+
+
+def _cite(memory: Memory) -> str:
+    by_owner = memory.author_id in {None, memory.user_id}
+    speaker = "You told me" if by_owner else f"{discord.utils.escape_markdown(memory.author_name or 'Somebody')} said"
+    return f"{speaker} {when(memory)}:\n{quote(memory.content, _QUOTED_CHARS)}"
+
+
+def _is_sure(memory: Memory) -> bool:
+    return memory.similarity is not None and memory.similarity >= _SURE
+
+
+def _telling_words(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.casefold()) if len(word) > _MIN_WORD_CHARS} - _OPEN_WORDS

@@ -1,0 +1,199 @@
+"""Messages with buttons for one person: the ground they share, and pages."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from weakref import WeakSet
+
+import discord
+from discord.ui import Button, Modal, TextInput, View
+
+from cortex_core import CortexError, Memory
+
+from ._errors import BUG, NO_MENTIONS, Interaction, explain, tell
+from ._wording import describe
+
+log = logging.getLogger("cortex.discord")
+
+TIMEOUT_SECONDS = 180.0
+PAGE_SIZE = 5
+
+_MAX_DESCRIPTION_CHARS = 4096
+_COLOUR = discord.Colour.blurple()
+
+
+async def report(interaction: Interaction, error: Exception) -> None:
+    """Answer for a button or form that failed; nobody else does."""
+    if isinstance(error, CortexError):
+        sentence = explain(error)
+    else:
+        log.error("A button or form failed.", exc_info=error)
+        sentence = BUG
+    with suppress(discord.HTTPException):
+        await tell(interaction, sentence)
+
+
+class OwnedView(View):
+    """Buttons under a private answer: only the person who asked may press them, and they go when time is up.
+
+    Attributes:
+        interaction: The one by way of which the answer is edited; the newest, since none lasts over fifteen minutes.
+        outcome: What the answer turns into when time is up; None leaves it as it is, without its buttons.
+    """
+
+    outcome: str | None = None
+
+    def __init__(self, interaction: Interaction, open_views: "WeakSet[OwnedView]") -> None:
+        super().__init__(timeout=TIMEOUT_SECONDS)
+        self.interaction = interaction
+        self._owner = interaction.user
+        open_views.add(self)
+
+    async def show(self, *, content: str | None = None, embed: discord.Embed | None = None) -> None:
+        """Put it under the answer."""
+        await self.interaction.edit_original_response(
+            content=content, embed=embed, view=self, allowed_mentions=NO_MENTIONS
+        )
+
+    async def finish(self, outcome: str) -> None:
+        """Turn the answer into the outcome, without buttons."""
+        self.stop()
+        await self.interaction.edit_original_response(
+            content=outcome, embed=None, view=None, allowed_mentions=NO_MENTIONS
+        )
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:  # type: ignore[override]
+        """Let only the owner press."""
+        if interaction.user != self._owner:
+            await tell(interaction, "Those buttons belong to somebody else's memories. Use the command yourself.")
+            return False
+        return True
+
+    async def accept(self, interaction: Interaction) -> None:
+        """Acknowledge a press or a form; the answer is edited by way of it from now on."""
+        await interaction.response.defer()
+        self.interaction = interaction
+
+    async def on_timeout(self) -> None:
+        """Take the buttons away."""
+        with suppress(discord.HTTPException):  # the person may have dismissed the answer
+            if self.outcome is None:
+                await self.interaction.edit_original_response(view=None)
+            else:
+                await self.finish(self.outcome)
+
+    async def on_error(self, interaction: Interaction, error: Exception, item: object, /) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Answer the person and log."""
+        await report(interaction, error)
+
+
+class OwnedModal(Modal):
+    """A form that a button of an `OwnedView` opens."""
+
+    def __init__(self, name: str, title: str, interaction: Interaction) -> None:
+        # Discord's library tells open forms apart by this id alone, so two people need two.
+        super().__init__(title=title, custom_id=f"cortex:v1:{name}:{interaction.id}", timeout=TIMEOUT_SECONDS)
+
+    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:  # type: ignore[override]
+        """Answer the person and log."""
+        await report(interaction, error)
+
+
+def memories_embed(
+    title: str, memories: Sequence[Memory], *, footer: str | None = None, ranked: bool = False
+) -> discord.Embed:
+    """Return a list of memories."""
+    description = "\n\n".join(describe(memory, ranked=ranked) for memory in memories)
+    embed = discord.Embed(title=title, description=description[:_MAX_DESCRIPTION_CHARS], colour=_COLOUR)
+    return embed.set_footer(text=footer) if footer else embed
+
+
+class Pages(OwnedView):
+    """A long list of memories, a few at a time.
+
+    Args:
+        fetch: Gives the memories from an offset on, at most as many as asked for.
+    """
+
+    def __init__(
+        self,
+        interaction: Interaction,
+        open_views: WeakSet[OwnedView],
+        fetch: Callable[[int, int], Awaitable[Sequence[Memory]]],
+        *,
+        total: int,
+        title: str,
+        ranked: bool = False,
+    ) -> None:
+        super().__init__(interaction, open_views)
+        self._fetch = fetch
+        self._title = title
+        self._ranked = ranked
+        self._turning = asyncio.Lock()
+        self._last = max(0, (total - 1) // PAGE_SIZE)
+        self._page = 0
+
+    async def turn_to(self, page: int) -> None:
+        """Show that page, or the nearest one that there is."""
+        async with self._turning:
+            self._page = min(max(page, 0), self._last)
+            memories = await self._fetch(self._page * PAGE_SIZE, PAGE_SIZE)
+            self.first.disabled = self.back.disabled = self._page == 0
+            self.forward.disabled = self.last.disabled = self._page == self._last
+            self.jump.label = f"{self._page + 1} / {self._last + 1}"
+            embed = memories_embed(self._title, memories, ranked=self._ranked)
+            if self._last:
+                await self.show(embed=embed)
+            else:
+                self.stop()
+                await self.interaction.edit_original_response(embed=embed, allowed_mentions=NO_MENTIONS)
+
+    @discord.ui.button(emoji="⏮️", custom_id="cortex:v1:pages:first")
+    async def first(self, interaction: Interaction, _: Button["Pages"]) -> None:
+        """Turn to the first page."""
+        await self.accept(interaction)
+        await self.turn_to(0)
+
+    @discord.ui.button(emoji="◀️", custom_id="cortex:v1:pages:back")
+    async def back(self, interaction: Interaction, _: Button["Pages"]) -> None:
+        """Turn one page back."""
+        await self.accept(interaction)
+        await self.turn_to(self._page - 1)
+
+    @discord.ui.button(label="1", custom_id="cortex:v1:pages:jump")
+    async def jump(self, interaction: Interaction, _: Button["Pages"]) -> None:
+        """Ask for a page."""
+        await interaction.response.send_modal(_JumpForm(self, interaction, self._last + 1))
+
+    @discord.ui.button(emoji="▶️", custom_id="cortex:v1:pages:forward")
+    async def forward(self, interaction: Interaction, _: Button["Pages"]) -> None:
+        """Turn one page on."""
+        await self.accept(interaction)
+        await self.turn_to(self._page + 1)
+
+    @discord.ui.button(emoji="⏭️", custom_id="cortex:v1:pages:last")
+    async def last(self, interaction: Interaction, _: Button["Pages"]) -> None:
+        """Turn to the last page."""
+        await self.accept(interaction)
+        await self.turn_to(self._last)
+
+
+class _JumpForm(OwnedModal):
+    """Asks for the number of a page."""
+
+    number: TextInput["_JumpForm"] = TextInput(label="Page", custom_id="cortex:v1:pages:number", max_length=6)
+
+    def __init__(self, pages: Pages, interaction: Interaction, count: int) -> None:
+        super().__init__("pages:jump", "Go to a page", interaction)
+        self._pages = pages
+        self._count = count
+        self.number.placeholder = f"1 to {count}"
+
+    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
+        """Turn to it."""
+        if not self.number.value.strip().isdecimal():
+            await tell(interaction, f"Pages are numbers from 1 to {self._count}.")
+            return
+        await self._pages.accept(interaction)
+        await self._pages.turn_to(int(self.number.value) - 1)

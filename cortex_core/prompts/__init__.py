@@ -1,0 +1,33 @@
+"""What language models are told: one typed function per task, the words in `templates/`."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Instructions, and the data that they are about; nothing that a user said stands in the instructions."""
+
+    system: str
+    user: str
+
+
+def build_reply_prompt(*, name: str, memories: str, speaker: str, text: str) -> Prompt:
+    """Build the prompt for a reply in a conversation.
+
+    Args:
+        name: The bot's own.
+        memories: `MemoryContext.to_prompt_string()`; may be empty.
+        speaker: The display name of whoever spoke.
+        text: What they said.
+    """
+    said = json.dumps({"speaker": speaker, "says": text}, ensure_ascii=False)
+    return Prompt(system=_load("clara").substitute(name=name).strip(), user=f"{memories}\n\n{said}".strip())
+
+
+@cache
+def _load(task: str) -> Template:
+    return Template((files("cortex_core.prompts") / "templates" / f"{task}.md").read_text("utf-8"))

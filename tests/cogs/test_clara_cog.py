@@ -1,0 +1,259 @@
+"""What Clara says, and to whom."""
+
+from collections.abc import AsyncIterator
+
+import discord
+import pytest
+
+from bot import Clara
+from cortex_core import LLMConfig, MemoryConfig, MemoryManager, StoreUnavailableError
+from cortex_core.providers.local import LocalEmbedder
+from tests.cogs.conftest import World, make_world, simulate
+from tests.openai_server import Answer, ScriptedOpenAI
+
+TOLD = "My cat is called Miso and she hates the vacuum cleaner."
+ASKED = "Clara, what is my cat called?"
+
+
+async def test_answers_a_question_with_what_she_was_told_and_when(world: World) -> None:
+    await world.sam.send(world.general, TOLD)
+
+    answer = await world.ask(world.sam, ASKED)
+
+    assert answer.startswith("You told me <t:")
+    assert f"> {TOLD}" in answer
+
+
+async def test_knows_what_was_said_a_moment_ago(world: World) -> None:
+    await world.sam.send(world.general, TOLD)
+
+    assert "Miso" in await world.ask_now(world.sam, ASKED)
+
+
+async def test_never_answers_a_question_with_a_question(world: World) -> None:
+    assert await world.ask(world.sam, ASKED) == "I don't remember anything about that."
+    assert await world.ask(world.sam, ASKED) == "I don't remember anything about that."
+    await world.sam.send(world.general, TOLD)
+    assert TOLD in await world.ask(world.sam, "Clara, what is the name of my cat")
+    assert TOLD in await world.ask(world.sam, ASKED)
+
+
+async def test_what_somebody_else_said_is_not_ones_own_memory(world: World) -> None:
+    await world.robin.send(world.general, TOLD)
+
+    assert await world.ask(world.sam, ASKED) == "I don't remember anything about that."
+
+
+async def test_tells_what_was_said_lately_when_nothing_in_particular_is_asked(world: World) -> None:
+    await world.sam.send(world.general, "I moved to Lisbon in March.")
+    await world.sam.send(world.general, TOLD)
+
+    answer = await world.ask(world.sam, "Clara, what did I tell you?")
+
+    assert answer.index("Miso") < answer.index("Lisbon")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("Clara, I live in Lisbon.", "I'll remember that."),
+        ("Hi Clara!", "Hi! Tell me something about you, or ask me what I remember."),
+        ("Thanks, Clara", "You're welcome."),
+        ("ok Clara", "👍"),
+        ("Clara?", "Hi! Tell me something about you, or ask me what I remember."),
+        (
+            "Clara, forget my sister",
+            "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first.",
+        ),
+        ("I live in Lisbon.", ""),
+        ("What is a clarabelle?", ""),
+    ],
+)
+async def test_answers_only_who_speaks_to_her(world: World, said: str, answer: str) -> None:
+    assert await world.ask(world.sam, said) == answer
+
+
+async def test_answers_a_mention_a_reply_and_a_direct_message(world: World) -> None:
+    mentioned = await world.ask(world.sam, f"<@{world.bot.user.id}> I live in Lisbon.")
+    reply = world.general.last_message
+    assert reply is not None
+    await world.robin.send(world.general, "I live in Porto.", reply_to=reply)
+    replied = world.general.last_message
+    await world.sam.send_dm("I have a secret garden.")
+    direct = world.sam.user.dm_channel.last_message
+
+    assert mentioned == "I'll remember that."
+    assert [answer.content for answer in (replied, direct) if answer is not None] == ["I'll remember that."] * 2
+    said = {memory.content for memory in await world.memories(world.sam)}
+    assert said == {"I have a secret garden.", "I live in Lisbon."}
+
+
+async def test_a_reply_pings_nobody(world: World) -> None:
+    await world.sam.send(
+        world.general, f"My cat bit @everyone, <@{world.robin.id}> and <@&{world.guild.default_role.id}>."
+    )
+
+    answer = await world.ask(world.sam, "Clara, whom did my cat bite?")
+
+    reply = world.general.last_message
+    assert "cat bit" in answer
+    assert reply is not None
+    assert not reply.mention_everyone
+    assert reply.mentions == reply.role_mentions == []
+    assert reply.reference is not None
+
+
+async def test_markup_in_a_memory_is_shown_as_it_was_typed(world: World) -> None:
+    await world.sam.send(
+        world.general, "My cat is **Miso**\n# Not a heading\n> [not a link](https://evil.example) <t:0:R>"
+    )
+
+    answer = await world.ask(world.sam, "Clara, what is my cat?")
+
+    assert r"\*\*Miso\*\* # Not a heading > \[not a link](https://evil.example) \<t:0:R>" in answer
+    assert len(answer.splitlines()) == 2
+
+
+async def test_a_long_memory_does_not_burst_the_answer(world: World) -> None:
+    for number in range(3):
+        await world.sam.send(world.general, f"My cat story number {number}: " + "my cat Miso_ sleeps. " * 90)
+
+    answer = await world.ask(world.sam, "Clara, what does my cat Miso do?")
+
+    assert "Miso" in answer
+    assert len(answer) <= 2000
+
+
+async def test_is_silent_where_she_may_not_write(world: World) -> None:
+    mute = {world.guild.me: discord.PermissionOverwrite(view_channel=True, send_messages=False)}
+    channel = world.guild.create_text_channel("announcements", overwrites=mute)
+
+    assert await world.ask(world.sam, "Clara, I live in Lisbon.", channel) == ""
+    assert len(await world.memories(world.sam)) == 1
+
+
+async def test_answers_without_a_reference_where_she_may_not_read_back(world: World) -> None:
+    blind = {world.guild.me: discord.PermissionOverwrite(view_channel=True, read_message_history=False)}
+    channel = world.guild.create_text_channel("blind", overwrites=blind)
+
+    assert await world.ask(world.sam, "Clara, I live in Lisbon.", channel) == "I'll remember that."
+
+
+class TestAudience:
+    """What was said in a place comes up only where its readers already heard it."""
+
+    async def test_what_is_said_in_a_direct_message_comes_up_in_no_channel(self, world: World) -> None:
+        await world.sam.send_dm(TOLD)
+
+        assert "Miso" not in await world.ask(world.sam, ASKED)
+        assert "Miso" not in await world.ask(world.sam, ASKED, world.staff)
+        await world.sam.send_dm("What is my cat called?")
+        answer = world.sam.user.dm_channel.last_message
+        assert answer is not None
+        assert "Miso" in answer.content
+
+    async def test_what_is_said_in_a_private_channel_stays_there(self, world: World) -> None:
+        await world.sam.send(world.staff, TOLD)
+
+        assert "Miso" not in await world.ask(world.sam, ASKED)
+        assert "Miso" in await world.ask(world.sam, ASKED, world.staff)
+
+    async def test_what_everybody_could_read_comes_up_in_the_whole_server(self, world: World) -> None:
+        await world.sam.send(world.general, TOLD)
+
+        assert "Miso" in await world.ask(world.sam, ASKED, world.staff)
+
+    async def test_what_is_said_in_one_server_comes_up_in_no_other(self, world: World) -> None:
+        await world.sam.send(world.general, TOLD)
+        elsewhere = world.env.create_guild("Elsewhere")
+        sam = elsewhere.add_member(world.sam.user)
+        lobby = elsewhere.create_text_channel("lobby")
+
+        assert "Miso" not in await world.ask(sam, ASKED, lobby)
+
+    async def test_a_channel_that_closes_takes_what_is_said_from_then_on_with_it(self, world: World) -> None:
+        general = world.bot.get_channel(world.general.id)
+        assert isinstance(general, discord.TextChannel)
+        members = general.guild.get_role(world.guild.roles["Members"].id)
+        for target, readable in ((general.guild.me, True), (members, True), (general.guild.default_role, False)):
+            assert target is not None
+            await general.set_permissions(target, view_channel=readable)
+        await world.env.settle()
+        await world.sam.send(world.general, TOLD)
+
+        assert "Miso" not in await world.ask(world.sam, ASKED, world.staff)
+        assert "Miso" in await world.ask(world.sam, ASKED)
+
+
+class TestLanguageModel:
+    """With a language model it words the answer, and the memories reach it as data."""
+
+    @pytest.fixture
+    async def server(self) -> AsyncIterator[ScriptedOpenAI]:
+        async with ScriptedOpenAI.running() as server:
+            yield server
+
+    @pytest.fixture
+    async def memory(
+        self, memory_config: MemoryConfig, embedder: LocalEmbedder, server: ScriptedOpenAI
+    ) -> AsyncIterator[MemoryManager]:
+        llm = LLMConfig(base_url=server.base_url, model="scripted")
+        async with MemoryManager(memory_config.model_copy(update={"llm": llm}), embedder=embedder) as memory:
+            yield memory
+
+    async def test_words_the_answer(self, world: World, server: ScriptedOpenAI) -> None:
+        await world.sam.send(world.general, TOLD)
+        server.reply = "Miso, of course!"
+
+        assert await world.ask(world.sam, ASKED) == "Miso, of course!"
+        system, user = server.requests[-1].body["messages"]
+        assert system["role"] == "system"
+        assert "Clara" in system["content"]
+        assert "Miso" not in system["content"]
+        assert TOLD in user["content"]
+        assert '"sam"' in user["content"]
+
+    async def test_no_private_memory_reaches_it_in_a_public_place(self, world: World, server: ScriptedOpenAI) -> None:
+        await world.sam.send_dm("My secret project is a chocolate fountain.")
+        await world.ask(world.sam, "Clara, what is my secret project?")
+
+        assert "chocolate" not in str(server.requests[-1].body)
+
+    async def test_a_long_answer_is_cut_and_pings_nobody(self, world: World, server: ScriptedOpenAI) -> None:
+        server.reply = "@everyone " + "word " * 600
+
+        answer = await world.ask(world.sam, ASKED)
+
+        assert len(answer) == 2000
+        assert answer.endswith("…")
+        assert world.general.last_message is not None
+        assert not world.general.last_message.mention_everyone
+
+    async def test_memory_answers_when_the_model_fails(self, world: World, server: ScriptedOpenAI) -> None:
+        await world.sam.send(world.general, TOLD)
+        server.then(Answer.error(400))
+
+        answer = await world.ask(world.sam, ASKED)
+
+        assert "Miso" in answer
+        assert answer.endswith("My language model isn't available right now; this comes straight from my memory.")
+
+
+async def test_a_bot_without_extra_names_ignores_its_name(memory: MemoryManager) -> None:
+    async with simulate(Clara(memory)) as env:
+        world = make_world(env, memory)
+        assert await world.ask(world.sam, "Clara, I live in Lisbon.") == ""
+        assert await world.ask(world.sam, f"{world.bot.user.mention} I live in Lisbon.") == "I'll remember that."
+
+
+async def test_without_a_database_she_knows_what_was_said_lately(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.sam.send(world.general, TOLD)
+
+    async def search(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("Postgres is away.")
+
+    monkeypatch.setattr(world.memory.postgres, "search", search)
+    answer = await world.ask_now(world.sam, ASKED)
+
+    assert "Miso" in answer
+    assert answer.endswith("I can't reach my long-term memory right now; I only know what was said lately.")

@@ -1,0 +1,156 @@
+"""Clara's words: what counts as a question, and how memories are shown."""
+
+from datetime import UTC, datetime
+
+import discord
+import pytest
+from cortex_cogs._messages import strip_name
+
+from cortex_cogs import _responder as responder
+from cortex_cogs import _wording as wording
+from cortex_core import Memory, Receipt
+
+SAID = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def memory(content: str = "My cat is called Miso.", **fields: object) -> Memory:
+    return Memory.model_validate({"user_id": "discord-1", "content": content, "created_at": SAID, **fields})
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "What is my cat called?",
+            "what's my cat called",
+            "do you know my cat",
+            "Tell me about my cat",
+            "My cat?",
+            "我的猫叫什么\N{FULLWIDTH QUESTION MARK}",
+            "ما اسم قطتي؟",
+            "Wie heißt meine Katze?",
+            '"Is she asleep?"',
+        ],
+    )
+    def test_are_recognised(self, text: str) -> None:
+        assert responder.is_question(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "My cat is called Miso.",
+            "When I was ten I broke my leg.",
+            "What a day!",
+            "Have a nice day.",
+            "Willow is my cat",
+            "",
+        ],
+    )
+    def test_statements_are_none(self, text: str) -> None:
+        assert not responder.is_question(text)
+
+    @pytest.mark.parametrize("text", ["What did I tell you?", "what do you remember about me", "Do you know anything?"])
+    def test_may_have_no_topic(self, text: str) -> None:
+        assert responder.asks_for_anything(text)
+
+    @pytest.mark.parametrize("text", ["What did I tell you about my cat?", "What can I do?", ""])
+    def test_may_have_one(self, text: str) -> None:
+        assert not responder.asks_for_anything(text)
+
+    @pytest.mark.parametrize(
+        ("text", "rest"),
+        [
+            ("Clara, what is it?", "what is it?"),
+            ("clara: hi", "hi"),
+            ("thanks, Clara!", "thanks!"),
+            ("Hey Clara, I love hiking!", "I love hiking!"),
+            ("Clara", ""),
+            ("Who is Clara?", "Who is Clara?"),
+            ("Claramunt is a town", "Claramunt is a town"),
+            ("I met Clara today", "I met Clara today"),
+        ],
+    )
+    def test_the_name_is_not_part_of_what_is_asked(self, text: str, rest: str) -> None:
+        assert strip_name(text, "Clara") == rest
+
+
+class TestAnswers:
+    def test_say_how_sure_they_are(self) -> None:
+        sure = responder.answer([memory(similarity=0.6)])
+        unsure = responder.answer([memory(similarity=0.3)])
+
+        assert sure == "You told me <t:1767312000:R>:\n> My cat is called Miso."
+        assert unsure == f"I'm not sure, but this may help. {sure}"
+
+    def test_leave_out_what_is_beside_the_point(self) -> None:
+        assert responder.near([memory(similarity=0.1)]) == []
+        assert responder.answer([]) == responder.NOTHING
+        both = responder.answer([memory(similarity=0.6), memory("The weather is fine.", similarity=0.3)])
+        assert "weather" not in both
+
+    def test_quote_three_at_most(self) -> None:
+        assert responder.answer([memory(similarity=0.6)] * 9).count("You told me") == 3
+
+    def test_words_stand_in_for_a_search_that_saw_nothing(self) -> None:
+        said = [memory(), memory("My cat sleeps."), memory("What a day for you")]
+
+        assert responder.sharing_words("what is my cat called for you", said) == said[:1]
+
+    def test_name_another_speaker(self) -> None:
+        answer = responder.answer([memory(similarity=0.6, author_id="discord-2", author_name="R*b*n")])
+
+        assert answer.startswith(r"R\*b\*n said <t:")
+
+
+class TestLists:
+    def test_a_link_leads_to_where_it_was_said(self) -> None:
+        source = {"source_id": "discord-message-3", "channel_id": "discord-channel-2"}
+
+        assert wording.link_to(memory(**source, audience="guild:1")) == "https://discord.com/channels/1/2/3"
+        assert wording.link_to(memory(**source, audience="channel:1:2")) == "https://discord.com/channels/1/2/3"
+        assert wording.link_to(memory(**source)) == "https://discord.com/channels/@me/2/3"
+        assert wording.link_to(memory(source_id="discord-interaction-3", channel_id="discord-channel-2")) is None
+        assert wording.link_to(memory(source_id="replay-3", channel_id="7")) is None
+
+    def test_an_entry_tells_why_it_was_found(self) -> None:
+        assert "found by its words" in wording.describe(memory(), ranked=True)
+        assert "means nearly the same (similarity 0.70, score 1.20)" in wording.describe(
+            memory(similarity=0.7, score=1.2), ranked=True
+        )
+        assert "kept on purpose" in wording.describe(memory(tags=("pinned",)))
+
+    def test_counts_are_words(self) -> None:
+        assert [wording.count_of(n) for n in (0, 1, 1200)] == ["0 memories", "1 memory", "1,200 memories"]
+        assert wording.count_of(2, "fact") == "2 facts"
+
+    def test_a_receipt_names_every_tier(self) -> None:
+        ids = (memory().id, memory().id)
+        receipt = Receipt(memory_ids=ids, long_term=2, working=1, dead_letters=3, identity_facts=1, session=True)
+
+        assert wording.receipt_text(receipt).splitlines() == [
+            "Forgotten for good: 2 memories.",
+            "- long-term memory: 2",
+            "- working memory: 1",
+            "- what I had learned about you from them: 1 fact",
+            "- writes that had failed: 3",
+            "- our current conversation",
+        ]
+
+
+class TestQuotes:
+    @pytest.mark.parametrize(
+        "text",
+        ["*" * 5000, "@everyone " * 500, "<@1>" * 1000, "\n".join("> x" for _ in range(900)), "[x](http://y) " * 500],
+    )
+    def test_stay_on_one_short_line(self, text: str) -> None:
+        quoted = wording.quote(text, 200)
+
+        assert len(quoted.splitlines()) == 1
+        assert len(quoted) <= 2 + 2 * 200
+
+    def test_ping_nobody_and_turn_nothing_around(self) -> None:
+        quoted = wording.quote("@everyone @here <@123456789012345678> <@&1> <#1> </x:1> <t:0:R> a\u202eb\u2066c")
+
+        assert discord.utils.escape_mentions(quoted) == quoted
+        assert "<" not in quoted.replace("\\<", "")
+        assert quoted.endswith("a b c")

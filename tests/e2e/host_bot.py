@@ -1,0 +1,75 @@
+"""A host bot that loads, reloads and unloads the extension; run by test_host_bot.py in the folder of a host.
+
+Prints one line of JSON per state: what the bot has, and what the process runs.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import discord
+import simcord
+from discord.ext import commands
+
+import cortex_core
+from cortex_core import MemoryManager, load_config
+
+
+def state_of(bot: commands.Bot) -> dict[str, object]:
+    own = asyncio.current_task()
+    return {
+        "cogs": sorted(bot.cogs),
+        "commands": sorted(command.name for command in bot.tree.get_commands()),
+        "listeners": sorted(name for name, listeners in bot.extra_events.items() if listeners),
+        "views": len(bot._connection._view_store._views) + len(bot._connection._view_store._synced_message_views),
+        "tasks": sorted(task.get_name() for task in asyncio.all_tasks() if task is not own),
+        "modules": sorted(
+            name for name in sys.modules if name.split(".")[-1] in {"memory", "clara"} and "cogs" in name
+        ),
+        "has_memory": hasattr(bot, "cortex"),
+        "installed_in": str(Path(cortex_core.__file__).parent.parent),
+    }
+
+
+async def main(package: str, opened_by_host: str) -> None:
+    bot = commands.Bot(command_prefix="!", intents=discord.Intents.all())
+    await bot.load_extension("cogs.own")
+    if opened_by_host == "host":
+        async with MemoryManager(load_config()) as memory:
+            bot.cortex = memory
+            await live_through(bot, package)
+            assert memory.is_open
+    else:
+        await live_through(bot, package)
+
+
+async def live_through(bot: commands.Bot, package: str) -> None:
+    async with simcord.run(bot, settle_timeout=20):
+        report("before", bot)
+        for _ in range(2):
+            await load(bot, package)
+            report("loaded", bot)
+            await bot.reload_extension(f"{package}.memory")
+            report("reloaded", bot)
+            # In another order than they were loaded: whoever goes last closes.
+            await bot.unload_extension(f"{package}.memory")
+            await bot.unload_extension(f"{package}.clara")
+            report("unloaded", bot)
+
+
+async def load(bot: commands.Bot, package: str) -> None:
+    for name in ("memory", "clara"):
+        await bot.load_extension(f"{package}.{name}")
+    owner = "discord-1"
+    assert (await bot.cortex.store(owner, "My cat is called Miso.")).success
+    await bot.cortex.flush()
+    assert await bot.cortex.list_memories(owner)
+
+
+def report(name: str, bot: commands.Bot) -> None:
+    sys.stdout.write(json.dumps({"name": name, **state_of(bot)}) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
