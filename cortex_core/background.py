@@ -11,6 +11,7 @@ _log = logging.getLogger("cortex.background")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_ASK_AGAIN = 0.1
 
 
 class BackgroundLoop:
@@ -32,8 +33,9 @@ class BackgroundLoop:
         """Stop at the next point where it waits."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._task.done():  # redis-py swallows a cancellation that comes while it connects
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=_ASK_AGAIN)
         self._task = None
 
     async def _run(self) -> None:

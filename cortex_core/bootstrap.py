@@ -181,6 +181,7 @@ async def choose_embedder(config: EmbeddingConfig) -> Embedder:
 
 
 def choose_llm(config: LLMConfig) -> ChatModel | None:
+    """Return a client of the service that the configuration names, or None if it names none."""
     if not config.is_configured:
         return None
     from cortex_core.providers.openai_llm import OpenAIChat

@@ -19,6 +19,7 @@ from cortex_core.models import Fact, Memory, MemoryType, Receipt, SearchResult, 
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.recall.context import MemoryContext
 from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
 
@@ -222,7 +223,7 @@ class MemoryManager:
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
         """Return the owner's memory of that id; None for what is unknown and for what is another's."""
-        return await self._open_parts.postgres.get(user_id, memory_id)
+        return await self._open_parts.postgres.get(check_user_id(user_id), memory_id)
 
     async def list_memories(
         self,
@@ -237,7 +238,7 @@ class MemoryManager:
         """Return the owner's memories, newest first."""
         heard = (audience or Audience.owner()).heard()
         return await self._open_parts.postgres.get_memories(
-            user_id, memory_types=memory_types, since=since, heard=heard, limit=limit, offset=offset
+            check_user_id(user_id), memory_types=memory_types, since=since, heard=heard, limit=limit, offset=offset
         )
 
     async def count_memories(
@@ -251,7 +252,7 @@ class MemoryManager:
         """Return how many `list_memories` would list without a limit."""
         heard = (audience or Audience.owner()).heard()
         return await self._open_parts.postgres.count_memories(
-            user_id, memory_types=memory_types, since=since, heard=heard
+            check_user_id(user_id), memory_types=memory_types, since=since, heard=heard
         )
 
     # Sessions and identity

@@ -27,7 +27,7 @@ class Forgetter:
         working = await self._redis.forget(user_id, memory_ids)
         if erased.facts:
             await self._redis.clear_identity(user_id)
-        return _receipt(erased, working, memory_ids)
+        return _receipt(erased, len(working), sorted({*erased.memory_ids, *working}))
 
     async def forget_everything(self, user_id: str) -> Receipt:
         """Erase all that is known of an owner, also what was acknowledged and is still on its way."""

@@ -1,6 +1,5 @@
 """Turns what a caller hands in into a memory that every tier can hold, or says why it can't."""
 
-import json
 import unicodedata
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -8,7 +7,7 @@ from uuid import UUID, uuid5
 from pydantic import Field, JsonValue, ValidationError
 
 from cortex_core.audience import Audience
-from cortex_core.cleaning import clean_text
+from cortex_core.cleaning import check_json, clean_text
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import InvalidInputError
 from cortex_core.ingestion.emotion import EmotionScorer
@@ -18,6 +17,9 @@ from cortex_core.stores.keys import check_user_id
 
 _SOURCES = UUID("6d3f6a0e-8a53-5c0e-9a7f-3f0f2b1c9d4e")
 _CUT_MARK = " … [cut]"
+_MAX_NAME_CHARS = 200
+_MAX_TAGS = 50
+_YEARS = range(2, 9999)  # a time to live or a time zone still fits around these
 
 
 class NewMemory(Model):
@@ -77,29 +79,32 @@ class Intake:
             InvalidInputError: Something in it can't be stored; the message says what, but never quotes it.
         """
         check_user_id(user_id)
+        metadata = new.metadata or {}
+        check_json("metadata", metadata)
         content = self._fit(clean_text(new.content).strip())
         created_at = new.created_at or utc_now()
-        if created_at.tzinfo is None or (new.edited_at and new.edited_at.tzinfo is None):
-            raise InvalidInputError("created_at and edited_at need a time zone; use datetime.now(UTC) or the like.")
+        _check_time(created_at)
+        _check_time(new.edited_at or created_at)
         emotion = self._scorer.rate(content) if new.emotional_score is None else new.emotional_score
-        identity = {"id": memory_id_of(new.source_id)} if new.source_id is not None else {}
+        source_id = _clean("source_id", new.source_id)
+        identity = {"id": memory_id_of(source_id)} if source_id is not None else {}
         try:
             memory = Memory(
                 **identity,
                 user_id=user_id,
                 content=content,
                 memory_type=new.memory_type,
-                author_id=_clean(new.author_id) or user_id,
-                author_name=_clean(new.author_name),
-                project_id=_clean(new.project_id),
+                author_id=_clean("author_id", new.author_id) or user_id,
+                author_name=_clean("author_name", new.author_name),
+                project_id=_clean("project_id", new.project_id),
                 audience=str(new.audience),
                 emotional_score=emotion,
                 created_at=created_at,
-                source=new.source,
-                source_id=_clean(new.source_id),
-                channel_id=_clean(new.channel_id),
-                tags=new.tags,
-                metadata=_check_metadata(new.metadata or {}),
+                source=_clean("source", new.source) or "conversation",
+                source_id=source_id,
+                channel_id=_clean("channel_id", new.channel_id),
+                tags=_clean_tags(new.tags),
+                metadata=metadata,
                 version=int(new.edited_at.timestamp() * 1000) if new.edited_at else 0,
             )
         except ValidationError as error:
@@ -122,16 +127,21 @@ def _is_visible(character: str) -> bool:
     return not character.isspace() and unicodedata.category(character) not in {"Cc", "Cf"}
 
 
-def _clean(text: str | None) -> str | None:
+def _check_time(time: datetime) -> None:
+    if time.tzinfo is None:
+        raise InvalidInputError("created_at and edited_at need a time zone; use datetime.now(UTC) or the like.")
+    if time.year not in _YEARS:
+        raise InvalidInputError(f"created_at and edited_at lie in the years {_YEARS[0]} to {_YEARS[-1]}.")
+
+
+def _clean(field: str, text: str | None) -> str | None:
+    """Return a name of at most 200 characters: longer ones fit into no index."""
+    if text is not None and len(text) > _MAX_NAME_CHARS:
+        raise InvalidInputError(f"{field} has at most {_MAX_NAME_CHARS} characters.")
     return None if text is None else clean_text(text)
 
 
-def _check_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    try:
-        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
-        storable = "\\u0000" not in text and clean_text(text) == text
-    except ValueError:
-        storable = False
-    if not storable:
-        raise InvalidInputError("metadata has to be JSON without NaN, NUL characters or lone surrogates.")
-    return metadata
+def _clean_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    if len(tags) > _MAX_TAGS:
+        raise InvalidInputError(f"A memory has at most {_MAX_TAGS} tags.")
+    return tuple(_clean("tags", tag) or "" for tag in tags)

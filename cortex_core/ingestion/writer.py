@@ -18,6 +18,7 @@ import numpy as np
 import uuid_utils.compat as uuid7
 
 from cortex_core.background import BackgroundLoop
+from cortex_core.cleaning import clean_text
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import StoreDataError, StoreUnavailableError
 from cortex_core.models import Memory, utc_now
@@ -31,6 +32,7 @@ _log = logging.getLogger("cortex.writer")
 
 _RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)  # then the last again and again; well under any claim_idle
 _POLL_SECONDS = 0.005
+_MAX_OWNER_CHARS = 200  # of a dead letter's, which may be made of anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class JournalWriter:
                     await self._write_session(entry)
                 else:
                     jobs.append(_Job(entry, _to_write(entry)))
-            except ValueError:
+            except (ValueError, OverflowError):
                 await self._bury(entry, "The entry can't be read by this version of Cortex.")
         while jobs:
             by_key: dict[tuple[str, UUID], _Job] = {}
@@ -167,6 +169,8 @@ class JournalWriter:
 
     async def _write_session(self, entry: Entry) -> None:
         state = json.loads(entry.payload)
+        if not isinstance(state, dict):
+            raise ValueError("a session's state is an object")  # noqa: TRY004  as every other unreadable entry
         expires_at = entry.at + self._redis.session_ttl
         try:
             await self._postgres.sessions.put(entry.owner, state, revised_at=entry.at, expires_at=expires_at)
@@ -183,7 +187,7 @@ class JournalWriter:
             reason=reason,
             attempts=attempts,
             first_failed_at=utc_now(),
-            user_id=memory.user_id if memory else entry.owner or None,
+            user_id=clean_text(memory.user_id if memory else entry.owner)[:_MAX_OWNER_CHARS] or None,
             memory_id=memory.id if memory else None,
             sqlstate=sqlstate,
         )
@@ -191,5 +195,6 @@ class JournalWriter:
 
 
 def _to_write(entry: Entry) -> PendingWrite:
-    vector = np.frombuffer(entry.vector, dtype=np.float32) if entry.vector else None
+    is_whole = entry.vector and len(entry.vector) % np.float32().itemsize == 0
+    vector = np.frombuffer(entry.vector, dtype=np.float32) if is_whole else None
     return PendingWrite(parse_payload(entry.payload), vector, entry.at)

@@ -7,9 +7,11 @@ import uuid_utils.compat as uuid7
 from pydantic import JsonValue
 
 from cortex_core.audience import Audience
+from cortex_core.cleaning import check_json
 from cortex_core.errors import InvalidInputError, StoreUnavailableError
 from cortex_core.models import Fact, Memory, MemoryType, utc_now
 from cortex_core.scoring import calculate_importance
+from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
 
@@ -63,10 +65,12 @@ class IdentityKeeper:
         """Let a value hold from now on; the one before it stays in the history.
 
         Raises:
-            InvalidInputError: The attribute isn't a name.
+            InvalidInputError: The attribute isn't a name, or the value isn't JSON.
             StoreUnavailableError: Postgres is away; nothing was changed.
         """
+        check_user_id(user_id)
         _check_attribute(attribute)
+        check_json("A value", value)
         now = utc_now()
         evidence = Memory(
             user_id=user_id,
@@ -88,7 +92,7 @@ class IdentityKeeper:
 
     async def history(self, user_id: str, attribute: str | None = None) -> list[Fact]:
         """Return everything that ever held, oldest first."""
-        return await self._postgres.identity.list_history(user_id, attribute)
+        return await self._postgres.identity.list_history(check_user_id(user_id), attribute)
 
     async def _project(self, user_id: str) -> Identity:
         facts = await self._postgres.identity.list_current(user_id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field, JsonValue
 
 from cortex_core.audience import Audience, AudienceKind
+from cortex_core.cleaning import clean_text
 from cortex_core.config import RetrievalConfig
 from cortex_core.errors import StoreUnavailableError
 from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached
@@ -134,7 +135,7 @@ class ContextBuilder:
     async def _load_project(self, user_id: str, project_id: str | None, audience: Audience) -> dict[str, object] | None:
         if project_id is None:
             return None
-        return await self._postgres.get_project_context(user_id, project_id, heard=audience.heard())
+        return await self._postgres.get_project_context(user_id, clean_text(project_id), heard=audience.heard())
 
 
 def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonValue]:

@@ -1,8 +1,9 @@
 """Orders candidates: relevance standardised among them, with the TDD's other signals on top."""
 
-import statistics
 from collections.abc import Sequence
 from datetime import datetime
+
+import numpy as np
 
 from cortex_core.config import RetrievalWeights
 from cortex_core.models import Memory
@@ -37,9 +38,10 @@ def rank(candidates: Sequence[Candidate], now: datetime, weights: RetrievalWeigh
 
 def _standardise(values: Sequence[float | None]) -> list[float]:
     """Return each value's distance from the mean in standard deviations; 0 for what is unknown."""
-    known = [value for value in values if value is not None]
-    deviation = statistics.pstdev(known) if known else 0.0
+    known = np.array([value for value in values if value is not None])
+    are_equal = not known.size or known.min() == known.max()  # asked, for rounding makes differences of equal values
+    deviation = 0.0 if are_equal else float(known.std())
     if deviation == 0.0:
         return [0.0] * len(values)
-    mean = statistics.fmean(known)
+    mean = float(known.mean())
     return [0.0 if value is None else (value - mean) / deviation for value in values]

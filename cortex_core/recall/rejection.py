@@ -47,7 +47,12 @@ class RejectionPipeline:
 
 def _letters(message: str) -> str:
     """Replace everything but letters, digits and the marks that belong to letters by spaces."""
-    return "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in message)
+    return "".join(c if c.isalnum() or _is_mark_of_letter(c) else " " for c in message)
+
+
+def _is_mark_of_letter(character: str) -> bool:
+    is_variation_selector = "\ufe00" <= character <= "\ufe0f"  # those belong to emoji
+    return unicodedata.category(character) in {"Mn", "Mc"} and not is_variation_selector
 
 
 def _width(words: str) -> int:

@@ -81,7 +81,7 @@ class Searcher:
             query,
             vector,
             heard=audience.heard(),
-            project_id=project_id,
+            project_id=clean_text(project_id) if project_id else None,
             memory_types=memory_types,
             candidates=self._retrieval.candidates,
             min_similarity=self._retrieval.min_similarity,

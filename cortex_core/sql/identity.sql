@@ -11,7 +11,7 @@ RETURNING id
 
 -- name: add
 INSERT INTO identity_facts (user_id, id, attribute, value, confidence, audience, source, valid_from, supersedes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9)
 RETURNING *
 
 -- name: add_evidence

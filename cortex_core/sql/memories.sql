@@ -125,7 +125,7 @@ RETURNING m.id
 -- name: search
 -- $1 owner, $2 vector or null, $3 its model, $4 query text, $5 audiences heard here or null for all, $6 project,
 -- $7 types, $8 how many candidates by each of vector and words, $9 least cosine for one found by vector alone.
-WITH asked AS (
+WITH asked AS MATERIALIZED (  -- else the query is parsed again for every row
     SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS words
 ), owned AS MATERIALIZED (
     SELECT
@@ -138,15 +138,18 @@ WITH asked AS (
         AND ($5::text[] IS NULL OR m.audience = ANY($5))
         AND (m.project_id IS NULL OR m.project_id = $6)
         AND ($7::text[] IS NULL OR m.memory_type = ANY($7))
-), candidates AS (
-    (SELECT id FROM owned WHERE similarity >= $9 ORDER BY similarity DESC LIMIT $8)
-    UNION
-    (SELECT id FROM owned WHERE word_rank > 0 ORDER BY word_rank DESC LIMIT $8)
+), placed AS (
+    SELECT
+        *,
+        row_number() OVER (ORDER BY similarity DESC NULLS LAST) AS place_by_vector,
+        row_number() OVER (ORDER BY word_rank DESC) AS place_by_words
+    FROM owned
 )
-SELECT m.*, owned.similarity, owned.word_rank
-FROM candidates
-JOIN owned USING (id)
-JOIN memories AS m ON m.user_id = $1 AND m.id = candidates.id
+SELECT m.*, placed.similarity, placed.word_rank
+FROM placed
+JOIN memories AS m ON m.user_id = $1 AND m.id = placed.id
+WHERE (placed.similarity >= $9 AND placed.place_by_vector <= $8)
+    OR (placed.word_rank > 0 AND placed.place_by_words <= $8)
 
 -- name: count_accesses
 UPDATE memories AS m SET access_count = m.access_count + u.times, last_accessed = now()

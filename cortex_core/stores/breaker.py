@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cortex_core.errors import StoreUnavailableError
+from cortex_core.errors import StoreDataError, StoreUnavailableError
 
 _FAILURES = 3
 _WINDOW_SECONDS = 5.0
@@ -42,6 +42,9 @@ class Breaker:
         except StoreUnavailableError:
             self._failures.append(time.monotonic())
             self._next_probe = time.monotonic() + _PROBE_SECONDS
+            raise
+        except StoreDataError:
+            self._failures.clear()  # a server that refuses something is there
             raise
         else:
             self._failures.clear()

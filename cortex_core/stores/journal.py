@@ -3,18 +3,22 @@
 Entries leave it only after their effect is committed, and are never trimmed by length: that drops what is pending.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import redis.asyncio as redis
 from redis.exceptions import ResponseError
+from redis.typing import StreamIdT
 
 from cortex_core.config import RedisConfig
 from cortex_core.errors import ConfigError
-from cortex_core.models import Durability
+from cortex_core.models import Durability, utc_now
 from cortex_core.stores.keys import JOURNAL
 from cortex_core.stores.redis import connect, translate_errors
+
+T = TypeVar("T")
 
 GROUP = "writers"
 _BLOCK = timedelta(seconds=1)
@@ -85,26 +89,28 @@ class Journal:
 
     async def read(self, consumer: str, count: int) -> list[Entry]:
         """Wait a second for new entries and take them; until `remove` they are this consumer's to finish."""
-        with translate_errors():
-            streams = await self._client.xreadgroup(
+        streams = await self._ask(
+            lambda: self._client.xreadgroup(
                 GROUP, consumer, {JOURNAL: ">"}, count=count, block=int(_BLOCK.total_seconds() * 1000)
             )
+        )
         return [_parse(entry_id, fields) for _, entries in _pairs(streams) for entry_id, fields in entries]
 
     async def claim(self, consumer: str, count: int, *, idle: timedelta) -> list[Entry]:
         """Take over entries that a consumer took and has not finished for that long."""
-        with translate_errors():
-            answer = await self._client.xautoclaim(
+        answer = await self._ask(
+            lambda: self._client.xautoclaim(
                 JOURNAL, GROUP, consumer, min_idle_time=int(idle.total_seconds() * 1000), count=count
             )
+        )
         return [_parse(entry_id, fields) for entry_id, fields in answer[1] if fields]
 
     async def hold(self, consumer: str, entries: Sequence[Entry]) -> None:
         """Tell that these entries are still being worked on, so that nobody claims them."""
-        with translate_errors():
-            await self._client.xclaim(
-                JOURNAL, GROUP, consumer, min_idle_time=0, message_ids=[entry.id for entry in entries], justid=True
-            )
+        ids: list[StreamIdT] = [entry.id for entry in entries]
+        await self._ask(
+            lambda: self._client.xclaim(JOURNAL, GROUP, consumer, min_idle_time=0, message_ids=ids, justid=True)
+        )
 
     async def remove(self, entries: Sequence[Entry]) -> None:
         """Strike out entries whose effect is durable."""
@@ -122,10 +128,23 @@ class Journal:
 
     async def leave(self, consumer: str) -> None:
         """Take a consumer that has nothing pending out of the group."""
+        pending = await self._ask(
+            lambda: self._client.xpending_range(JOURNAL, GROUP, "-", "+", 1, consumername=consumer)
+        )
+        if not pending:
+            await self._ask(lambda: self._client.xgroup_delconsumer(JOURNAL, GROUP, consumer))
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Send a command of the group, which is made anew if the server has lost its data."""
         with translate_errors():
-            pending = await self._client.xpending_range(JOURNAL, GROUP, "-", "+", 1, consumername=consumer)
-            if not pending:
-                await self._client.xgroup_delconsumer(JOURNAL, GROUP, consumer)
+            try:
+                return await call()
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+        await self.open()
+        with translate_errors():
+            return await call()
 
 
 def _pairs(streams: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
@@ -136,12 +155,19 @@ def _pairs(streams: object) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, b
 
 
 def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
-    at = int(fields.get(b"at") or entry_id.split(b"-")[0])
+    """Read whatever somebody put there; the writer decides what to make of it."""
     return Entry(
         id=entry_id.decode(),
-        kind=fields.get(b"kind", b"").decode(),
+        kind=fields.get(b"kind", b"").decode(errors="replace"),
         payload=fields.get(b"payload", b""),
         vector=fields.get(b"vector", b""),
         owner=fields.get(b"owner", b"").decode(errors="replace"),
-        at=datetime.fromtimestamp(at / 1000, UTC),
+        at=_read_time(fields.get(b"at", b"")) or _read_time(entry_id.split(b"-")[0]) or utc_now(),
     )
+
+
+def _read_time(milliseconds: bytes) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -14,7 +14,15 @@ from pydantic import JsonValue
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
@@ -62,9 +70,11 @@ def translate_errors() -> Iterator[None]:
         yield
     except (AuthenticationError, NoPermissionError) as error:
         raise StoreDataError(f"Redis refused the login ({type(error).__name__}); check redis.url.") from None
+    except (OutOfMemoryError, ReadOnlyError, MasterDownError) as error:
+        raise StoreUnavailableError(f"Redis can't write now ({type(error).__name__}); try again later.") from None
     except ResponseError as error:
         code = str(error).split(" ", 1)[0]
-        if code in {"OOM", "READONLY", "LOADING", "MISCONF", "BUSY", "MASTERDOWN", "NOREPLICAS"}:
+        if code in {"LOADING", "MISCONF", "BUSY", "NOREPLICAS"}:
             raise StoreUnavailableError(f"Redis can't write now ({code}); try again later.") from None
         raise StoreDataError(f"Redis refused the command ({code}).") from None
     except (RedisError, OSError, TimeoutError) as error:
@@ -252,19 +262,18 @@ class RedisStore:
         keys = UserKeys(user_id)
         with self._guard():
             expired = await self.client.zrange(keys.working, "-inf", _milliseconds(utc_now()), byscore=True)
-        return await self.forget(user_id, [UUID(_text(member)) for member in expired])
+        return len(await self.forget(user_id, [UUID(_text(member)) for member in expired]))
 
-    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> int:
-        """Take memories out of every structure and return how many of them were in working memory."""
+    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> list[UUID]:
+        """Take memories out of every structure and return those that were in working memory."""
         keys = UserKeys(user_id)
         if not memory_ids:
-            return 0
+            return []
         with self._guard():
-            return int(
-                await self._forget(
-                    keys=[keys.payloads, keys.working, keys.recent], args=[str(memory_id) for memory_id in memory_ids]
-                )
+            gone = await self._forget(
+                keys=[keys.payloads, keys.working, keys.recent], args=[str(memory_id) for memory_id in memory_ids]
             )
+        return [UUID(_text(member)) for member in gone]
 
     async def forget_everything(self, user_id: str) -> int:
         """Delete all of a user's keys and return how many memories were in working memory."""

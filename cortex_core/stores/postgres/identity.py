@@ -1,5 +1,6 @@
 """Identity facts: each attribute's current value, and every value it had before."""
 
+import json
 from datetime import datetime
 from uuid import UUID
 
@@ -54,7 +55,8 @@ class IdentityFacts:
             await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], None)
             [row] = await connection.fetch(
                 _SQL["add"],
-                user_id, fact_id, attribute, value, confidence, evidence.audience, evidence.source, valid_from, older,
+                user_id, fact_id, attribute, json.dumps(value), confidence, evidence.audience, evidence.source,
+                valid_from, older,
             )  # fmt: skip
             await connection.execute(_SQL["add_evidence"], user_id, fact_id, memory.id)
         return to_fact(row)

@@ -8,6 +8,7 @@ from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
 
 _SQL = load_queries("sessions")
+_MEMORIES = load_queries("memories")
 
 
 class SessionStates:
@@ -20,7 +21,8 @@ class SessionStates:
         self, user_id: str, state: dict[str, JsonValue], *, revised_at: datetime, expires_at: datetime
     ) -> None:
         """Keep a state unless a later one stands already."""
-        async with self._pool.connection() as connection:
+        async with self._pool.transaction() as connection:
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["put"], user_id, state, revised_at, expires_at)
 
     async def get(self, user_id: str) -> dict[str, JsonValue]:

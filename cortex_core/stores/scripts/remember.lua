@@ -37,6 +37,9 @@ if expires_at > now then
     local last = redis.call('ZRANGE', working, -1, -1, 'WITHSCORES')[2]
     redis.call('PEXPIREAT', payloads, last)
     redis.call('PEXPIREAT', working, last)
+else -- an edit that fades sooner takes along what it replaces
+    redis.call('HDEL', payloads, id)
+    redis.call('ZREM', working, id)
 end
 redis.call('LREM', recent, 0, id)
 redis.call('LPUSH', recent, id)

@@ -1,0 +1,62 @@
+"""What several tests need: waiting for something, and embedders that do what a test wants."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import asyncpg
+import numpy as np
+
+from cortex_core.models import Vector
+
+Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
+
+PATIENCE = 20.0
+"""Seconds after which something that should happen is taken not to; much more than it ever takes."""
+
+
+async def eventually(condition: Callable[[], object], *, seconds: float = PATIENCE) -> None:
+    """Wait until a condition (or the coroutine that it returns) is true."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if asyncio.iscoroutine(result):
+            result = await result
+        if result:
+            return
+        assert time.monotonic() < end, "it never happened"
+        await asyncio.sleep(0.01)
+
+
+class ScriptedEmbedder:
+    """Vectors that follow the characters of a text; `before` may wait or raise first, given the texts."""
+
+    model = "scripted"
+    dimensions = 8
+    is_remote = False
+
+    def __init__(self, before: Callable[[Sequence[str]], object] = lambda _: None) -> None:
+        self.before = before
+        self.texts: list[str] = []
+
+    async def embed(self, text: str) -> Vector:
+        (vector,) = await self.embed_batch([text])
+        return vector
+
+    async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
+        waiting = self.before(texts)
+        if asyncio.iscoroutine(waiting):
+            await waiting
+        self.texts += texts
+        return [_vector_of(text) for text in texts]
+
+    async def close(self) -> None:
+        raise AssertionError("an embedder that was handed in stays open")
+
+
+def _vector_of(text: str) -> Vector:
+    digest = hashlib.sha256(text.encode()).digest()
+    vector = np.frombuffer(digest[:8], dtype=np.uint8).astype(np.float32) + 1
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)

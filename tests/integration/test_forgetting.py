@@ -1,0 +1,265 @@
+"""Forgetting: everywhere, for good, of the right owner, with a receipt that tells the truth."""
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+import redis.asyncio as redis
+import uuid_utils.compat as uuid7
+
+from cortex_core import MemoryConfig, MemoryManager, MemoryType, NewMemory
+from tests.harness import Connect, eventually
+
+CANARY = "xylocanary"
+
+
+async def traces(connection: asyncpg.Connection, client: redis.Redis) -> list[str]:
+    """Tell where the canary is still found."""
+    tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    found = [
+        row["tablename"]
+        for row in tables
+        if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {row['tablename']} AS t WHERE t::text ~ $1)", CANARY)  # noqa: S608
+    ]
+    async for key in client.scan_iter():
+        kind = await client.type(key)
+        if kind == b"hash":
+            content: object = await client.hgetall(key)
+        elif kind == b"stream":
+            content = await client.xrange(key)
+        elif kind == b"list":
+            content = await client.lrange(key, 0, -1)
+        else:
+            content = await client.zrange(key, 0, -1)
+        if CANARY in repr(content):
+            found.append(key.decode())
+    return found
+
+
+async def fill(memory: MemoryManager, user_id: str) -> UUID:
+    """Leave the canary wherever it can be left, and return the memory's id."""
+    result = await memory.store(user_id, f"My secret is {CANARY}.", metadata={"a": CANARY}, source_id="m1")
+    await memory.update_identity(user_id, "secret", CANARY)
+    await memory.start_session(user_id, {"topic": CANARY})
+    await memory.redis.update_meta(user_id, {"note": CANARY})
+    await memory.get_context(user_id, CANARY)
+    return UUID(result.memory_id)
+
+
+async def test_one_memory_is_gone_everywhere(memory: MemoryManager, connect: Connect, raw_redis: redis.Redis):
+    result = await memory.store("ann", f"My secret is {CANARY}.")
+    await memory.store("ann", "This stays.")
+    await memory.flush()
+
+    receipt = await memory.forget("ann", [UUID(result.memory_id)])
+
+    assert (receipt.long_term, receipt.working, receipt.total) == (1, 1, 1)
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []
+    context = await memory.get_context("ann", CANARY)
+    assert {m.content for m in (*context.working, *context.retrieved)} == {"This stays."}
+
+
+async def test_everything_is_gone_everywhere(memory: MemoryManager, connect: Connect, raw_redis: redis.Redis):
+    await fill(memory, "ann")
+    await memory.flush()
+    await memory.store("ann", f"{CANARY} is on its way")
+
+    receipt = await memory.forget_everything("ann")
+    await memory.flush()
+
+    assert receipt.session
+    assert receipt.identity_facts == 1
+    assert receipt.total >= 3
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []
+    assert await memory.get_identity("ann") == {}
+
+
+async def test_another_owner_is_untouched(memory: MemoryManager):
+    memory_id = await fill(memory, "ann")
+    await fill(memory, "ben")
+    await memory.flush()
+    before = [await memory.get_context("ben", CANARY), await memory.get("ben", memory_id)]
+
+    await memory.forget("ann", [memory_id])
+    await memory.forget_everything("ann")
+    await memory.flush()
+
+    after = [await memory.get_context("ben", CANARY), await memory.get("ben", memory_id)]
+    assert len(before[0].working) == len(after[0].working) == 1
+    assert before[0].identity == after[0].identity
+    assert after[1].content == before[1].content
+
+
+async def test_nobody_forgets_for_somebody_else(memory: MemoryManager):
+    memory_id = await fill(memory, "ann")
+    await memory.flush()
+
+    receipt = await memory.forget("eve", [memory_id])
+
+    assert (receipt.long_term, receipt.working, receipt.total) == (0, 0, 0)
+    assert await memory.get("ann", memory_id)
+
+
+async def test_a_receipt_counts_only_what_was_there(memory: MemoryManager):
+    result = await memory.store("ann", "one")
+    await memory.flush()
+    wanted = [UUID(result.memory_id), uuid7.uuid7()]
+
+    receipt = await memory.forget("ann", wanted)
+    again = await memory.forget("ann", wanted)
+
+    assert (receipt.memory_ids, receipt.total) == ((wanted[0],), 1)
+    assert (again.memory_ids, again.total) == ((), 0)
+
+
+@pytest.fixture
+async def idle(memory_config: MemoryConfig, embedder) -> MemoryManager:
+    """A memory whose journal nobody reads."""
+    ingestion = memory_config.ingestion.model_copy(update={"consumers": 0})
+    async with MemoryManager(memory_config.model_copy(update={"ingestion": ingestion}), embedder=embedder) as memory:
+        yield memory
+
+
+async def write_journal(config: MemoryConfig, embedder) -> None:
+    async with MemoryManager(config, embedder=embedder) as memory:
+        await memory.flush()
+
+
+async def test_queued_writes_do_not_come_back(
+    idle: MemoryManager, memory_config: MemoryConfig, embedder, connect: Connect, raw_redis: redis.Redis
+):
+    one = await idle.store("ann", f"first {CANARY}")
+    await idle.store("ben", f"second {CANARY}")
+    await idle.start_session("ben", {"topic": CANARY})
+    await idle.forget("ann", [UUID(one.memory_id)])
+    await idle.forget_everything("ben")
+    await idle.store("cleo", "unrelated")
+
+    await write_journal(memory_config, embedder)
+
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []
+        assert await connection.fetchval("SELECT count(*) FROM memories") == 1
+
+
+async def test_a_repeated_delivery_does_not_bring_it_back(memory: MemoryManager):
+    result = await memory.store("ann", "Forget this.", source_id="m1")
+    await memory.flush()
+    await memory.forget("ann", [UUID(result.memory_id)])
+
+    await memory.store("ann", "Forget this.", source_id="m1")
+    await memory.flush()
+
+    assert await memory.list_memories("ann") == []
+    await eventually(lambda: is_faded(memory))
+
+
+async def is_faded(memory: MemoryManager) -> bool:
+    return (await memory.get_context("ann")).working == []
+
+
+async def test_life_goes_on_after_everything_was_forgotten(memory: MemoryManager):
+    await memory.forget_everything("ann")
+    for n in range(30):
+        await memory.forget_everything("ben")
+        await memory.store("ben", f"hello again {n}")
+    await memory.store("ann", "hello again")
+    await memory.start_session("ann", {"a": 1})
+    await memory.flush()
+
+    assert [m.content for m in await memory.list_memories("ann")] == ["hello again"]
+    assert [m.content for m in await memory.list_memories("ben")] == ["hello again 29"]
+    assert await memory.postgres.sessions.get("ann") != {}
+
+
+async def test_storing_while_everything_is_forgotten_leaves_no_half(memory: MemoryManager):
+    async def talk() -> None:
+        await memory.store_many("ann", [NewMemory(content=f"text {n}") for n in range(60)])
+
+    await asyncio.gather(talk(), memory.forget_everything("ann"), talk(), memory.forget_everything("ann"))
+    await memory.flush()
+
+    rows = {m.id for m in await memory.list_memories("ann", limit=500)}
+    working = {m.id for m in (await memory.get_context("ann")).working}
+    assert working <= rows
+
+
+class TestFacts:
+    async def test_what_rests_on_it_alone_goes_too(self, memory: MemoryManager):
+        await memory.update_identity("ann", "city", "Lisbon")
+        await memory.update_identity("ann", "name", "Ann")
+        [evidence] = [
+            m for m in await memory.list_memories("ann", memory_types=[MemoryType.IDENTITY]) if "Lisbon" in m.content
+        ]
+
+        receipt = await memory.forget("ann", [evidence.id])
+
+        assert receipt.identity_facts == 1
+        assert await memory.get_identity("ann") == {"name": "Ann"}
+        assert (await memory.get_context("ann")).identity == {"name": "Ann"}
+        assert [fact.attribute for fact in await memory.get_identity_history("ann")] == ["name"]
+
+    async def test_what_has_other_evidence_stays(self, memory: MemoryManager, connect: Connect):
+        fact = await memory.update_identity("ann", "city", "Lisbon")
+        other = await memory.store("ann", "I live in Lisbon.")
+        await memory.flush()
+        async with connect() as connection:
+            await connection.execute("INSERT INTO evidence VALUES ('ann', $1, $2)", fact.id, UUID(other.memory_id))
+
+        await memory.forget("ann", [UUID(other.memory_id)])
+
+        assert await memory.get_identity("ann") == {"city": "Lisbon"}
+
+
+class TestSources:
+    async def test_for_everybody_who_owns_one(self, memory: MemoryManager):
+        for user_id in ("ann", "ben"):
+            await memory.store(user_id, "said in a channel", source_id="m1")
+            await memory.store(user_id, "something else", source_id="m2")
+        await memory.flush()
+
+        receipts = await memory.forget_source("m1")
+
+        assert sum(receipt.long_term for receipt in receipts) == 2
+        for user_id in ("ann", "ben"):
+            assert [m.content for m in await memory.list_memories(user_id)] == ["something else"]
+
+    async def test_one_that_is_still_on_its_way(self, idle: MemoryManager, memory_config: MemoryConfig, embedder):
+        await idle.store("ann", "deleted at once", source_id="m1")
+        await idle.forget_source("m1", owner="ann")
+        assert (await idle.get_context("ann")).working == []
+
+        await write_journal(memory_config, embedder)
+
+        assert await idle.list_memories("ann") == []
+
+    async def test_one_whose_owner_nobody_knows(self, idle: MemoryManager, memory_config: MemoryConfig, embedder):
+        await idle.store("ann", "deleted at once", source_id="m1")
+        await idle.forget_source("m1")
+
+        await write_journal(memory_config, embedder)
+
+        assert await idle.list_memories("ann") == []
+        assert (await idle.get_context("ann")).working == []
+        assert (await idle.store("ann", "deleted at once", source_id="m1")).success
+
+    async def test_an_unknown_one_is_no_error(self, memory: MemoryManager):
+        assert await memory.forget_source("never seen") == []
+
+
+async def test_dead_letters_go_too(memory: MemoryManager, connect: Connect, raw_redis: redis.Redis):
+    await memory.store("ann", "the original", source_id="m1")
+    await memory.flush()
+    await raw_redis.delete("cortex:{ann}:payloads", "cortex:{ann}:working")
+    await memory.store("ann", f"another content {CANARY}", source_id="m1")
+    await memory.flush()
+    assert await memory.postgres.dead_letters.count() == 1
+
+    receipt = await memory.forget_everything("ann")
+
+    assert receipt.dead_letters == 1
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []

@@ -1,0 +1,119 @@
+"""Migrations: forward only, each once, each all or nothing."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from cortex_core import PostgresConfig, SchemaError, StoreUnavailableError, migrate
+from cortex_core.stores.schema import Migration, load_migrations
+from tests.harness import Connect
+
+OWN = load_migrations()
+
+
+@pytest.fixture
+async def empty_database(postgres_config: PostgresConfig, connect: Connect) -> str:
+    async with connect() as connection:
+        await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return postgres_config.url
+
+
+def step(version: int, statements: str) -> Migration:
+    return Migration(version, f"step_{version}", statements)
+
+
+async def tables(connect: Connect) -> set[str]:
+    async with connect() as connection:
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return {row["tablename"] for row in rows}
+
+
+async def test_from_nothing_and_then_nothing_more(empty_database: str, connect: Connect):
+    assert await migrate(empty_database) == OWN
+    assert {"memories", "identity_facts", "evidence", "dead_letters", "consolidation_runs"} <= await tables(connect)
+    assert await migrate(empty_database) == []
+
+
+async def test_two_processes_at_once(empty_database: str):
+    applied = await asyncio.gather(*(migrate(empty_database) for _ in range(4)))
+
+    assert sorted(map(len, applied)) == [0, 0, 0, len(OWN)]
+
+
+async def test_only_what_is_missing_is_applied(empty_database: str, connect: Connect):
+    first, second = step(1, "CREATE TABLE one ()"), step(2, "CREATE TABLE two ()")
+    await migrate(empty_database, [first])
+
+    assert await migrate(empty_database, [first, second]) == [second]
+    assert {"one", "two"} <= await tables(connect)
+
+
+async def test_a_file_that_was_changed_afterwards_is_refused(empty_database: str):
+    await migrate(empty_database, [step(1, "CREATE TABLE one ()")])
+
+    with pytest.raises(SchemaError, match="0001_step_1 was changed"):
+        await migrate(empty_database, [step(1, "CREATE TABLE another ()")])
+
+
+async def test_a_database_that_is_newer_is_refused(empty_database: str):
+    await migrate(empty_database, [step(1, "SELECT"), step(2, "SELECT")])
+
+    with pytest.raises(SchemaError, match=r"schema 2, this Cortex knows 1.*newer"):
+        await migrate(empty_database, [step(1, "SELECT")])
+
+
+async def test_a_step_that_fails_leaves_nothing_of_itself(empty_database: str, connect: Connect):
+    steps = [step(1, "CREATE TABLE one ()"), step(2, "CREATE TABLE two (); SELECT 1/0")]
+    with pytest.raises(Exception, match="0002_step_2"):
+        await migrate(empty_database, steps)
+
+    assert await tables(connect) == {"one", "schema_migrations"}
+    steps[1] = step(2, "CREATE TABLE two ()")
+    assert await migrate(empty_database, steps) == steps[1:]
+
+
+async def test_no_server_is_one_sentence():
+    with pytest.raises(StoreUnavailableError, match=r"postgres\.url"):
+        await migrate("postgresql://me@/x?host=/tmp/nobody-listens-here")
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["0001_a.sql", "2_b.sql"], "2_b.sql is not a migration's name"),
+        (["0001_A.sql"], "0001_A.sql is not"),
+        (["0001_a.sql", "0003_c.sql"], "missing or doubled"),
+        (["0001_a.sql", "0001_b.sql"], "missing or doubled"),
+        (["0002_b.sql"], "missing or doubled"),
+    ],
+)
+def test_names_and_numbers_are_checked(tmp_path: Path, names: list[str], complaint: str):
+    for name in names:
+        (tmp_path / name).write_text("SELECT")
+
+    with pytest.raises(SchemaError, match=complaint):
+        load_migrations(tmp_path)
+
+
+def test_our_own_have_a_header_with_date_and_reason():
+    for migration in OWN:
+        assert re.match(
+            rf"-- {migration.version:04} \w+\n-- Date: \d{{4}}-\d\d-\d\d\n-- Reason: \S", migration.statements
+        )
+
+
+async def test_every_table_of_a_person_starts_its_key_with_the_owner(connect: Connect):
+    query = """
+        SELECT c.relname AS name, a.attname AS first_column
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+        WHERE i.indisprimary AND c.relnamespace = 'public'::regnamespace
+    """
+    async with connect() as connection:
+        keys: list[asyncpg.Record] = await connection.fetch(query)
+
+    of_nobody = {"embedding_models", "dead_letters", "consolidation_runs", "schema_migrations"}
+    assert {row["name"] for row in keys if row["first_column"] != "user_id"} == of_nobody

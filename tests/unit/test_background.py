@@ -1,0 +1,92 @@
+"""Work behind the scenes goes on whatever a step does, and ends when it is told to."""
+
+import asyncio
+import logging
+
+import pytest
+
+from cortex_core import StoreUnavailableError
+from cortex_core.background import BackgroundLoop
+from tests.harness import eventually
+
+
+async def test_it_goes_on_after_outages_and_bugs(caplog: pytest.LogCaptureFixture):
+    outcomes: list[Exception | None] = [StoreUnavailableError("away"), ZeroDivisionError("a bug"), None, None]
+    done = asyncio.Event()
+
+    async def step() -> None:
+        if not outcomes:
+            done.set()
+            await asyncio.sleep(60)
+        elif problem := outcomes.pop(0):
+            raise problem
+
+    loop = BackgroundLoop("test", step)
+    with caplog.at_level(logging.WARNING):
+        loop.start()
+        await asyncio.wait_for(done.wait(), 20)
+    await loop.close()
+
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    assert caplog.records[1].exc_info
+
+
+async def test_it_pauses_between_failures():
+    tries = 0
+
+    async def step() -> None:
+        nonlocal tries
+        tries += 1
+        raise StoreUnavailableError("away")
+
+    loop = BackgroundLoop("test", step)
+    loop.start()
+    await asyncio.sleep(0.3)
+    await loop.close()
+
+    assert 1 <= tries < 100
+
+
+async def test_closing_ends_a_step_that_waits_and_lets_it_clean_up():
+    events: list[str] = []
+
+    async def step() -> None:
+        events.append("began")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            events.append("cleaned up")
+
+    before = asyncio.all_tasks()
+    loop = BackgroundLoop("test", step)
+    loop.start()
+    await eventually(lambda: events)
+    await loop.close()
+    await loop.close()
+
+    assert events == ["began", "cleaned up"]
+    assert asyncio.all_tasks() == before
+
+
+async def test_closing_what_never_started_is_fine():
+    await BackgroundLoop("test", lambda: asyncio.sleep(0)).close()
+
+
+async def test_closing_succeeds_although_a_library_swallows_the_cancellation():
+    swallowed = 0
+
+    async def step() -> None:
+        nonlocal swallowed
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed += 1
+            if swallowed > 1:
+                raise
+
+    loop = BackgroundLoop("test", step)
+    loop.start()
+    await asyncio.sleep(0)
+    await asyncio.wait_for(loop.close(), 20)
+
+    assert swallowed == 2
