@@ -105,6 +105,9 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         for worker in (vectorizer, accesses, writer):
             stack.push_async_callback(worker.close)
             worker.start()
+        sessions = Sessions(config.ingestion, redis, postgres)
+        stack.push_async_callback(sessions.close)
+        sessions.start_repairs()
 
         identity = IdentityKeeper(redis, postgres)
         searcher = Searcher(config.retrieval, config.embedding, postgres, cache)
@@ -127,7 +130,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             ),
             writer=writer,
             vectorizer=vectorizer,
-            sessions=Sessions(config.ingestion, redis, postgres),
+            sessions=sessions,
             identity=identity,
             searcher=searcher,
             contexts=ContextBuilder(config.retrieval, redis, postgres, identity, searcher, accesses),

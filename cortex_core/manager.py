@@ -146,6 +146,8 @@ class MemoryManager:
     async def flush(self) -> None:
         """Wait until everything stored so far is in Postgres with its vector.
 
+        However long that takes: bound it with `asyncio.timeout` where an embedder may be away for good.
+
         Raises:
             StoreUnavailableError: A store is away.
         """

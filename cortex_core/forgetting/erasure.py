@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from cortex_core.models import Receipt
+from cortex_core.models import Receipt, utc_now
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.erasure import Erased
@@ -33,7 +33,7 @@ class Forgetter:
         """Erase all that is known of an owner, also what was acknowledged and is still on its way."""
         check_user_id(user_id)
         hot = await self._redis.load(user_id)
-        erased = await self._postgres.erasure.erase_everything(user_id)
+        erased = await self._postgres.erasure.erase_everything(user_id, forgotten_at=utc_now())
         working = await self._redis.forget_everything(user_id)
         gone = {*erased.memory_ids, *(memory.id for memory in hot.working)}
         return _receipt(erased, working, sorted(gone), session=bool(hot.session))

@@ -37,12 +37,13 @@ class Vectorizer:
         self._wake.set()
 
     async def drain(self) -> None:
-        """Wait until every memory has its vector.
+        """Wait until every memory that is written by now has its vector.
 
         Raises:
             StoreUnavailableError: Postgres can't tell.
         """
-        while await self._postgres.vectors.is_any_missing():
+        now = await self._postgres.vectors.now()
+        while await self._postgres.vectors.is_any_missing(before=now):
             self._wake.set()
             await asyncio.sleep(_POLL_SECONDS)
 

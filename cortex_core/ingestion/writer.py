@@ -73,12 +73,13 @@ class JournalWriter:
             loop.start()
 
     async def drain(self) -> None:
-        """Wait until the journal is empty.
+        """Wait until everything that is in the journal now is written.
 
         Raises:
             StoreUnavailableError: Redis can't tell.
         """
-        while await self._journal.depth():  # noqa: ASYNC110
+        newest = await self._journal.newest()
+        while newest and await self._journal.waits_for(newest):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)  # other processes empty it too, so there is no event to wait for
 
     async def close(self) -> None:
@@ -191,7 +192,7 @@ class JournalWriter:
             memory_id=memory.id if memory else None,
             sqlstate=sqlstate,
         )
-        await self._postgres.dead_letters.add(letter)
+        await self._postgres.dead_letters.add(letter, acknowledged_at=entry.at)
 
 
 def _to_write(entry: Entry) -> PendingWrite:

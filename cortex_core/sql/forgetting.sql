@@ -1,5 +1,5 @@
 -- name: mark_owner
-INSERT INTO owners (user_id, forgotten_at) VALUES ($1, clock_timestamp())
+INSERT INTO owners (user_id, forgotten_at) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET forgotten_at = excluded.forgotten_at
 
 -- name: bury

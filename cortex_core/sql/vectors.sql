@@ -14,8 +14,11 @@ WHERE embedding IS NULL AND embedding_error IS NULL
 ORDER BY created_at DESC
 LIMIT $1
 
+-- name: now
+SELECT clock_timestamp()
+
 -- name: is_any_missing
-SELECT EXISTS (SELECT FROM memories WHERE embedding IS NULL AND embedding_error IS NULL)
+SELECT EXISTS (SELECT FROM memories WHERE embedding IS NULL AND embedding_error IS NULL AND updated_at <= $1)
 
 -- name: fill
 UPDATE memories AS m SET embedding = f.embedding, embedding_model_id = $5

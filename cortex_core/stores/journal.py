@@ -16,12 +16,13 @@ from cortex_core.config import RedisConfig
 from cortex_core.errors import ConfigError
 from cortex_core.models import Durability, utc_now
 from cortex_core.stores.keys import JOURNAL
-from cortex_core.stores.redis import connect, translate_errors
+from cortex_core.stores.redis import as_text, connect, translate_errors
 
 T = TypeVar("T")
 
 GROUP = "writers"
 _BLOCK = timedelta(seconds=1)
+_GONE = timedelta(days=1)  # a living consumer asks every second
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Entry:
         kind: `memory` or `session`.
         payload: What to write.
         vector: A memory's embedding as float32 bytes, empty if it isn't known yet.
-        owner: Whose session it is; a memory's payload says so itself.
+        owner: Whose it is; a memory's payload says so as well.
         at: When it was acknowledged.
     """
 
@@ -52,13 +53,16 @@ class Journal:
         self._client: redis.Redis = connect(config, timeout=_BLOCK * 5)
 
     async def open(self) -> None:
-        """Make the group unless it is there."""
+        """Make the group unless it is there, and take out consumers whose processes ended without a word."""
         with translate_errors():
             try:
                 await self._client.xgroup_create(JOURNAL, GROUP, id="0", mkstream=True)
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
+            for consumer in await self._client.xinfo_consumers(JOURNAL, GROUP):
+                if not consumer["pending"] and consumer["idle"] > _GONE.total_seconds() * 1000:
+                    await self._client.xgroup_delconsumer(JOURNAL, GROUP, consumer["name"])
 
     async def check_durability(self) -> Durability:
         """Read from the server's settings what an acknowledged write survives.
@@ -125,6 +129,17 @@ class Journal:
         """Return how many entries wait, those being worked on included."""
         with translate_errors():
             return int(await self._client.xlen(JOURNAL))
+
+    async def newest(self) -> str | None:
+        """Return the id of the last entry that waits."""
+        with translate_errors():
+            entries = await self._client.xrevrange(JOURNAL, count=1)
+        return as_text(entries[0][0]) if entries else None
+
+    async def waits_for(self, entry_id: str) -> bool:
+        """Whether this entry, or one from before it, is still there."""
+        with translate_errors():
+            return bool(await self._client.xrange(JOURNAL, max=entry_id, count=1))
 
     async def leave(self, consumer: str) -> None:
         """Take a consumer that has nothing pending out of the group."""

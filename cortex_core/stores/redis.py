@@ -235,10 +235,11 @@ class RedisStore:
             _milliseconds(self.session_ttl),
             max_backlog,
             b"" if vector is None else vector.tobytes(),
+            memory.user_id,
         ]
         with self._guard():
             answer = await self._remember(keys=[keys.payloads, keys.working, keys.recent, JOURNAL], args=arguments)
-        return Acknowledgement(_text(answer))
+        return Acknowledgement(as_text(answer))
 
     async def add_working(self, user_id: str, memory: Memory, ttl: int) -> None:
         """Put a memory into working memory alone, for `ttl` seconds from now."""
@@ -262,7 +263,7 @@ class RedisStore:
         keys = UserKeys(user_id)
         with self._guard():
             expired = await self.client.zrange(keys.working, "-inf", _milliseconds(utc_now()), byscore=True)
-        return len(await self.forget(user_id, [UUID(_text(member)) for member in expired]))
+        return len(await self.forget(user_id, [UUID(as_text(member)) for member in expired]))
 
     async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> list[UUID]:
         """Take memories out of every structure and return those that were in working memory."""
@@ -273,7 +274,7 @@ class RedisStore:
             gone = await self._forget(
                 keys=[keys.payloads, keys.working, keys.recent], args=[str(memory_id) for memory_id in memory_ids]
             )
-        return [UUID(_text(member)) for member in gone]
+        return [UUID(as_text(member)) for member in gone]
 
     async def forget_everything(self, user_id: str) -> int:
         """Delete all of a user's keys and return how many memories were in working memory."""
@@ -302,7 +303,7 @@ class RedisStore:
         """Return the ids of the last memories, newest first."""
         with self._guard():
             ids = await self.client.lrange(UserKeys(user_id).recent, 0, limit - 1)
-        return [UUID(_text(member)) for member in ids]
+        return [UUID(as_text(member)) for member in ids]
 
     async def get_meta(self, user_id: str) -> dict[str, JsonValue]:
         """Return the notes."""
@@ -321,7 +322,7 @@ def parse_payload(payload: bytes | str) -> Memory:
     Raises:
         ValueError: It is not a payload of this version.
     """
-    _version, _hash, body = _text(payload).split(":", 2)
+    _version, _hash, body = as_text(payload).split(":", 2)
     return Memory.model_validate_json(body)
 
 
@@ -339,14 +340,14 @@ def _write_fields(fields: Mapping[str, JsonValue]) -> dict[EncodableT, Encodable
 
 
 def _read_hash(fields: Mapping[bytes | str, bytes | str]) -> dict[str, JsonValue]:
-    return {_text(name): json.loads(value) for name, value in fields.items()}
+    return {as_text(name): json.loads(value) for name, value in fields.items()}
 
 
 def _read_pairs(flat: Sequence[bytes]) -> dict[str, JsonValue]:
     return _read_hash(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
     """Decode what the client, which leaves bytes alone for the vectors' sake, hands out."""
     return value.decode() if isinstance(value, bytes) else str(value)
 

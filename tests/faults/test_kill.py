@@ -45,7 +45,7 @@ class Killer:
         )
         self._path = folder / "acknowledged"
         self._options = options
-        self._dice = random.Random(SEED)  # noqa: S311
+        self._dice = random.Random(SEED)
 
     async def run(self, kills: int) -> None:
         for number in range(kills):

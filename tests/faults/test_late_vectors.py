@@ -9,7 +9,7 @@ from tests.harness import ScriptedEmbedder, eventually
 
 
 async def is_embedded(memory: MemoryManager) -> bool:
-    return not await memory.postgres.vectors.is_any_missing()
+    return not await memory.postgres.vectors.is_any_missing(before=await memory.postgres.vectors.now())
 
 
 async def count_rows(memory: MemoryManager, expected: int) -> bool:

@@ -16,7 +16,7 @@ from cortex_core.stores.redis import RedisStore
 from tests.harness import ScriptedEmbedder
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
-INCOMPRESSIBLE = "".join(random.Random(1).choices("abcdefghijk0123456789", k=20_000))  # noqa: S311
+INCOMPRESSIBLE = "".join(random.Random(1).choices("abcdefghijk0123456789", k=20_000))
 
 
 def a_memory(content: str = "poison", **fields) -> Memory:
@@ -140,7 +140,7 @@ async def test_redelivered_poison_is_set_aside_once(memory_config: MemoryConfig,
 
 
 async def test_duplicates_and_reordered_versions_converge(memory_config: MemoryConfig, raw_redis: redis.Redis):
-    dice = random.Random(11)  # noqa: S311
+    dice = random.Random(11)
     deliveries = []
     for number in range(60):
         original = a_memory("v0", user_id=f"user-{number % 5}", source_id=f"m{number}", channel_id="c")
@@ -178,7 +178,6 @@ async def test_another_content_under_the_same_version_is_set_aside(memory_config
         assert all("mismatch" in letter.reason for letter in letters)
 
 
-@pytest.mark.xfail(strict=True, reason="a dead letter does not ask for tombstones")
 async def test_poison_of_somebody_who_was_forgotten_meanwhile_is_not_kept(
     memory_config: MemoryConfig, raw_redis: redis.Redis
 ):

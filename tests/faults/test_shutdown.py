@@ -95,7 +95,7 @@ async def test_two_processes_share_one_journal(memory_config: MemoryConfig):
 
 
 async def test_cancelled_calls_leave_no_wrong_answers_and_nothing_behind(memory: MemoryManager):
-    dice = random.Random(3)  # noqa: S311
+    dice = random.Random(3)
     users = [f"user-{n}" for n in range(8)]
     for user in users:
         await memory.store(user, f"the canary of {user}")

@@ -319,7 +319,7 @@ async def test_dead_letters_are_listed_and_delivered(cortex: Cortex, memory: Mem
         letter = DeadLetter(
             f"{utc_now().timestamp() * 1000:.0f}-{n}", ascii(payload), "It failed.", 3, utc_now(), "ana"
         )
-        await memory.postgres.dead_letters.add(letter)
+        await memory.postgres.dead_letters.add(letter, acknowledged_at=letter.first_failed_at)
 
     listed = await cortex("dead-letters", "list")
     assert listed.out.endswith("4 dead letters\n")

@@ -82,7 +82,7 @@ async def test_storing_again_changes_nothing(store: PostgresStore):
 
 
 async def test_versions_converge_whatever_the_order_and_number_of_deliveries(store: PostgresStore):
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     for _ in range(30):
         original = a_memory()
         versions = [original.model_copy(update={"content": f"v{n}", "version": n}) for n in range(4)]
@@ -153,7 +153,7 @@ async def test_a_vector_that_comes_after_an_edit_is_not_taken(store: PostgresSto
 
     await store.vectors.fill(missing, [at_angle(0)])
 
-    assert await store.vectors.is_any_missing()
+    assert await store.vectors.is_any_missing(before=await store.vectors.now())
 
 
 async def test_given_up_texts_wait_no_longer_until_they_are_edited(store: PostgresStore):
@@ -162,9 +162,9 @@ async def test_given_up_texts_wait_no_longer_until_they_are_edited(store: Postgr
     [missing] = await store.vectors.list_missing(10)
     await store.vectors.give_up(missing, "too odd")
 
-    assert await store.vectors.is_any_missing() is False
+    assert await store.vectors.is_any_missing(before=await store.vectors.now()) is False
     await store.store(memory.model_copy(update={"content": "edited", "version": 1}))
-    assert await store.vectors.is_any_missing()
+    assert await store.vectors.is_any_missing(before=await store.vectors.now())
 
 
 async def test_update_changes_what_it_names(store: PostgresStore):

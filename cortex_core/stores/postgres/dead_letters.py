@@ -31,13 +31,13 @@ class DeadLetters:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def add(self, letter: DeadLetter) -> None:
-        """Keep a letter; the same journal entry again changes nothing."""
+    async def add(self, letter: DeadLetter, *, acknowledged_at: datetime) -> None:
+        """Keep a letter unless it was forgotten since; the same journal entry again changes nothing."""
         async with self._pool.connection() as connection:
             await connection.execute(
                 _SQL["add"],
                 letter.user_id, letter.memory_id, letter.entry_id, letter.payload, letter.reason, letter.sqlstate,
-                letter.attempts, letter.first_failed_at,
+                letter.attempts, letter.first_failed_at, acknowledged_at,
             )  # fmt: skip
 
     async def list(self, limit: int = 100) -> list[DeadLetter]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from cortex_core.sql import load_queries
@@ -37,11 +38,14 @@ class Erasure:
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 
-    async def erase_everything(self, user_id: str) -> Erased:
-        """Delete all that is known of an owner, including what was acknowledged and has not arrived yet."""
+    async def erase_everything(self, user_id: str, *, forgotten_at: datetime) -> Erased:
+        """Delete all that is known of an owner, and whatever was acknowledged up to then and has not arrived yet.
+
+        The time is that of the clock by which writes are acknowledged.
+        """
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            await connection.execute(_SQL["mark_owner"], user_id)
+            await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
             facts = await connection.fetch(_SQL["delete_all_facts"], user_id)
             rows = await connection.fetch(_SQL["delete_all_memories"], user_id)
             await _bury(connection, user_id, [row["id"] for row in rows])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pgvector import HalfVector
@@ -71,10 +72,16 @@ class Vectors:
             rows = await connection.fetch(_SQL["list_missing"], limit)
         return [MissingVector(row["user_id"], row["id"], row["version"], row["content"]) for row in rows]
 
-    async def is_any_missing(self) -> bool:
-        """Whether a memory waits for its vector."""
+    async def now(self) -> datetime:
+        """Return the database's time, by which memories are written."""
         async with self._pool.connection() as connection:
-            return bool(await connection.fetchval(_SQL["is_any_missing"]))
+            time: datetime = await connection.fetchval(_SQL["now"])
+        return time
+
+    async def is_any_missing(self, *, before: datetime) -> bool:
+        """Whether a memory that was written before then waits for its vector."""
+        async with self._pool.connection() as connection:
+            return bool(await connection.fetchval(_SQL["is_any_missing"], before))
 
     async def fill(self, missing: Sequence[MissingVector], vectors: Sequence[Vector]) -> None:
         """Give memories their vectors, but for those whose content has changed meanwhile."""

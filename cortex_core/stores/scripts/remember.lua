@@ -1,7 +1,7 @@
 -- Acknowledge a memory: working memory, the recent buffer and the journal, all or nothing.
 -- KEYS: payloads, working, recent, journal.
 -- ARGV: id, payload (starts with "<version>:<content hash>:"), expires at (ms), now (ms), working limit, recent limit,
---       recent time to live (ms), journal limit, vector (float32 bytes, may be empty).
+--       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), owner.
 -- Answers: journalled, known (acknowledged before), mismatch (same version, another content) or full.
 local payloads, working, recent, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, payload, vector = ARGV[1], ARGV[2], ARGV[9]
@@ -46,5 +46,5 @@ redis.call('LPUSH', recent, id)
 redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
 redis.call('PEXPIRE', recent, ARGV[7])
 
-redis.call('XADD', journal, '*', 'kind', 'memory', 'payload', payload, 'vector', vector, 'at', now)
+redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[10], 'payload', payload, 'vector', vector, 'at', now)
 return 'journalled'
