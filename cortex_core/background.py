@@ -3,15 +3,73 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
-from cortex_core.errors import ProviderUnavailableError, StoreUnavailableError
+from cortex_core.errors import CortexError, ProviderUnavailableError, StoreUnavailableError
 
 _log = logging.getLogger("cortex.background")
+
+T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _ASK_AGAIN = 0.1
+_HOPELESS_AFTER = 10.0
+
+_abandoned: set[asyncio.Task[Any]] = set()
+
+
+async def abandon_after(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return the work's result, or give up on it in time.
+
+    What is given up is cancelled and not waited for: cancelling a query against a server that doesn't answer takes as
+    long as the query.
+
+    Raises:
+        StoreUnavailableError: It took too long.
+    """
+    task = asyncio.create_task(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if done:
+        return task.result()
+    _abandoned.add(task)
+    task.add_done_callback(_forget_abandoned)
+    task.cancel()
+    raise StoreUnavailableError("A store did not answer in time; try again later.")
+
+
+def _forget_abandoned(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more
+
+
+class Outage:
+    """What keeps background work from going on, so that nobody waits for it for ever."""
+
+    def __init__(self) -> None:
+        self._error: CortexError | None = None
+        self._since = 0.0
+
+    def begin(self, error: CortexError) -> None:
+        """Note that the work fails; only the first of a row of failures counts."""
+        if self._error is None:
+            self._error, self._since = error, time.monotonic()
+
+    def end(self) -> None:
+        """Note that the work goes on."""
+        self._error = None
+
+    def check(self) -> None:
+        """Raise the error if it has stood for ten seconds."""
+        if self._error is not None and time.monotonic() - self._since > _HOPELESS_AFTER:
+            raise self._error
 
 
 class BackgroundLoop:
@@ -33,7 +91,7 @@ class BackgroundLoop:
         """Stop at the next point where it waits."""
         if self._task is None:
             return
-        while not self._task.done():  # redis-py swallows a cancellation that comes while it connects
+        while not self._task.done():  # redis-py swallows a cancellation that comes when a send is done
             self._task.cancel()
             await asyncio.wait([self._task], timeout=_ASK_AGAIN)
         self._task = None

@@ -93,6 +93,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         journal = Journal(config.redis)
         stack.push_async_callback(journal.close)
         await journal.open()
+        durability = await journal.check_durability()
 
         llm = choose_llm(config.llm)
         if llm:
@@ -100,9 +101,17 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
 
         scorer = EmotionScorer()
         vectorizer = Vectorizer(postgres, cache)
-        writer = JournalWriter(config.ingestion, journal, redis, postgres, vectorizer.wake)
         accesses = AccessLog(postgres)
-        for worker in (vectorizer, accesses, writer):
+        forgetter = Forgetter(redis, postgres, journal)
+        writer = JournalWriter(
+            config.ingestion,
+            journal,
+            redis,
+            postgres,
+            on_written=vectorizer.wake,
+            on_deletion=forgetter.carry_out,
+        )
+        for worker in (vectorizer, accesses, forgetter, writer):
             stack.push_async_callback(worker.close)
             worker.start()
         sessions = Sessions(config.ingestion, redis, postgres)
@@ -125,7 +134,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
                 redis,
                 postgres,
                 cache,
-                await journal.check_durability(),
+                durability,
                 vectorizer.wake,
             ),
             writer=writer,
@@ -133,9 +142,9 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             sessions=sessions,
             identity=identity,
             searcher=searcher,
-            contexts=ContextBuilder(config.retrieval, redis, postgres, identity, searcher, accesses),
+            contexts=ContextBuilder(config.retrieval, redis, postgres, identity, searcher),
             accesses=accesses,
-            forgetter=Forgetter(redis, postgres),
+            forgetter=forgetter,
             rejection=RejectionPipeline(),
         )
 

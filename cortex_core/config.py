@@ -72,7 +72,7 @@ class RedisConfig(Section):
     url: str = ""
     timeout_seconds: Seconds = 0.1
     max_connections: Count = 32
-    working_limit: Count = 200
+    working_limit: Annotated[int, Field(ge=1, le=1000)] = 200
     recent_limit: Count = 50
     session_ttl_hours: Count = 24
 
@@ -135,6 +135,7 @@ class RetrievalConfig(Section):
     candidates: Annotated[int, Field(ge=10, le=1000)] = 50
     min_similarity: Share = 0.25
     max_retrieved: Count = 20
+    deadline_seconds: Seconds = 1.0
     max_prompt_tokens: Annotated[int, Field(ge=100)] = 2000
 
     @property

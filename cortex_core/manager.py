@@ -1,6 +1,7 @@
 """MemoryManager: what hosts hold (TDD 4.3). It delegates; the rooms below do the work."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import TracebackType
@@ -14,8 +15,8 @@ from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.config import MemoryConfig
 from cortex_core.errors import CortexError
 from cortex_core.ingestion.emotion import EmotionScorer
-from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of
-from cortex_core.models import Fact, Memory, MemoryType, Receipt, SearchResult, StoreResult
+from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, version_of
+from cortex_core.models import MAX_VERSION, Deletion, Fact, Memory, MemoryType, Receipt, SearchResult, StoreResult
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.recall.context import MemoryContext
 from cortex_core.recall.rejection import RejectionPipeline
@@ -47,6 +48,7 @@ class MemoryManager:
         self._own_embedder = embedder
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._parts: Parts | None = None
+        self._opening = asyncio.Lock()
 
     async def initialize(self) -> None:
         """Open the stores and start the background work.
@@ -54,10 +56,11 @@ class MemoryManager:
         Raises:
             ConfigError, StoreError, ProviderError: Something can't be opened; the message says what to do.
         """
-        if self._opened is None:
-            opened = open_parts(self.config, embedder=self._own_embedder)
-            self._parts = await opened.__aenter__()
-            self._opened = opened
+        async with self._opening:
+            if self._opened is None:
+                opened = open_parts(self.config, embedder=self._own_embedder)
+                self._parts = await opened.__aenter__()
+                self._opened = opened
 
     async def close(self) -> None:
         """Drain the write queue and close everything; closing twice is fine."""
@@ -146,10 +149,9 @@ class MemoryManager:
     async def flush(self) -> None:
         """Wait until everything stored so far is in Postgres with its vector.
 
-        However long that takes: bound it with `asyncio.timeout` where an embedder may be away for good.
-
         Raises:
-            StoreUnavailableError: A store is away.
+            StoreUnavailableError: A store has been away for ten seconds.
+            ProviderUnavailableError: The embedder has.
         """
         await self._open_parts.writer.drain()
         await self._open_parts.vectorizer.drain()
@@ -167,7 +169,8 @@ class MemoryManager:
             on_context: Gets the context before the message itself is stored, so that it is never its own memory.
         """
         query = None if self.rejection.quick_reject(message.text) else message.text
-        context = await self.get_context(message.user_id, query, audience=message.audience)
+        # Nobody has used it yet: whoever answers with it calls `count_use`.
+        context = await self._open_parts.contexts.build(message.user_id, query, audience=message.audience)
         if on_context:
             on_context(context)
         return await self.store(message.user_id, message.text, **message.model_dump(exclude={"user_id", "text"}))
@@ -184,12 +187,12 @@ class MemoryManager:
     ) -> MemoryContext:
         """Return what is known for a turn: identity, session, working memory and, given a query, what answers it.
 
-        It always answers; `degraded` tells what was missing because a server was away.
+        What it retrieved counts as used. It always answers; `degraded` tells what it had to go without.
 
         Raises:
             InvalidInputError: The user id or the query can't be one.
         """
-        return await self._open_parts.contexts.build(
+        context = await self._open_parts.contexts.build(
             user_id,
             query,
             audience=audience or Audience.owner(),
@@ -197,6 +200,12 @@ class MemoryManager:
             include_working=include_working,
             max_retrieved=max_retrieved,
         )
+        self.count_use(context.retrieved)
+        return context
+
+    def count_use(self, memories: Iterable[Memory]) -> None:
+        """Note that an answer drew on these memories, which makes them easier to recall; it is written later."""
+        self._open_parts.accesses.count(memories)
 
     async def search(
         self,
@@ -311,14 +320,21 @@ class MemoryManager:
         """Erase all that is known of an owner; raises as `forget` does."""
         return await self._open_parts.forgetter.forget_everything(user_id)
 
-    async def forget_source(self, source_id: str, *, owner: str | None = None) -> list[Receipt]:
+    async def forget_source(
+        self, source_id: str, *, owner: str | None = None, edited_at: datetime | None = None
+    ) -> list[Receipt]:
         """Erase what was made from a source that was deleted, for everybody who owns such a memory.
+
+        With a server away it is done as soon as that is back, and there are no receipts.
 
         Args:
             source_id: As it was given to `store`.
-            owner: Who is known to own one; without it a memory that is still on its way lasts in working memory.
+            owner: Who is known to own one; without it a memory that is still on its way fades from working memory.
+            edited_at: The time of an edit that left nothing to remember; a later edit may be stored again.
         """
-        return await self._open_parts.forgetter.forget_source(source_id, memory_id_of(source_id), owner=owner)
+        version = version_of(edited_at) if edited_at else MAX_VERSION
+        deletion = Deletion(source_id=source_id, memory_id=memory_id_of(source_id), owner=owner, up_to_version=version)
+        return await self._open_parts.forgetter.forget_source(deletion)
 
     # Parts
 

@@ -10,12 +10,15 @@ import numpy as np
 import uuid_utils.compat as uuid7
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from typing_extensions import TypedDict  # pydantic refuses the one of typing before Python 3.12
 
 Vector = NDArray[np.float32]
 """An embedding: shape (dimensions,), unit length."""
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 UnitInterval = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+MAX_VERSION = 2**63 - 1
 
 OWNER_ONLY = "owner"
 """The narrowest audience: only the owner, in a direct conversation."""
@@ -34,7 +37,7 @@ def hash_content(content: str) -> bytes:
 class Model(BaseModel):
     """Base of all value objects: frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class MemoryType(StrEnum):
@@ -115,6 +118,13 @@ class Memory(Model):
         return "pinned" in self.tags
 
 
+class ProjectContext(TypedDict):
+    """What is known of a project for a turn."""
+
+    project_id: str
+    recent: list[Memory]
+
+
 class Durability(StrEnum):
     """What an acknowledged write has survived."""
 
@@ -175,6 +185,22 @@ class Receipt(Model):
     def total(self) -> int:
         """Distinct memories and facts that are gone."""
         return len(self.memory_ids) + self.identity_facts
+
+
+class Deletion(Model):
+    """A source was deleted, and what was made from it has to go.
+
+    Attributes:
+        source_id: The source's name.
+        memory_id: The id that its memories have.
+        owner: Who is known to own one; it may still be on its way.
+        up_to_version: A later version may be stored again; without one the source is gone for good.
+    """
+
+    source_id: str
+    memory_id: UUID
+    owner: UserId | None = None
+    up_to_version: int = MAX_VERSION
 
 
 class Fact(Model):

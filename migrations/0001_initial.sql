@@ -2,8 +2,8 @@
 -- Date: 2026-11-23
 -- Reason: the tables that storing, recalling, correcting and forgetting need from the first day.
 --
--- Every table that holds something of a person starts its key with the owner, so that it can be partitioned by it, and
--- children refer to (user_id, id): a row can never point to another owner's.
+-- What holds memories and facts starts its key with the owner, so that it can be partitioned by it, and children refer to
+-- (user_id, id): a row can never point to another owner's.
 
 CREATE EXTENSION IF NOT EXISTS vector;
 
@@ -107,6 +107,7 @@ CREATE TABLE sessions (
 CREATE TABLE tombstones (
     memory_id    uuid        NOT NULL,
     user_id      text,
+    version      bigint      NOT NULL,  -- up to which it is forgotten
     forgotten_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE NULLS NOT DISTINCT (memory_id, user_id)
 );

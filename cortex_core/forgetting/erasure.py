@@ -1,9 +1,17 @@
-"""Forgets memories everywhere: Postgres first, so that nothing queued or repeated can bring them back, then Redis."""
+"""Forgets memories everywhere.
 
+The hot layer goes first, so that nothing is heard any more, then Postgres, where tombstones stop queued or repeated
+writes from bringing anything back, then the hot layer again for what a reader cached in between.
+"""
+
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from cortex_core.models import Receipt, utc_now
+from cortex_core.background import BackgroundLoop
+from cortex_core.errors import StoreUnavailableError
+from cortex_core.models import MAX_VERSION, Deletion, Receipt, utc_now
+from cortex_core.stores.journal import Journal
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.erasure import Erased
@@ -13,50 +21,92 @@ from cortex_core.stores.redis import RedisStore
 class Forgetter:
     """Hard deletes.
 
-    All methods raise `StoreUnavailableError` when a server is away. Each may be repeated: what is gone stays gone.
+    When a server is away, `forget` and `forget_everything` raise `StoreUnavailableError`, and part may be gone already;
+    each may be repeated until it ends well.
     """
 
-    def __init__(self, redis: RedisStore, postgres: PostgresStore) -> None:
+    def __init__(self, redis: RedisStore, postgres: PostgresStore, journal: Journal) -> None:
         self._redis = redis
         self._postgres = postgres
+        self._journal = journal
+        self._postponed: list[Deletion] = []
+        self._wake = asyncio.Event()
+        self._loop = BackgroundLoop("forgetter", self._catch_up)
 
-    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> Receipt:
-        """Erase an owner's memories and what was learned from them alone."""
+    def start(self) -> None:
+        """Begin to carry out deletions that had to be postponed."""
+        self._loop.start()
+
+    async def close(self) -> None:
+        """Stop."""
+        await self._loop.close()
+
+    async def forget(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Receipt:
+        """Erase an owner's memories and what was learned from them alone; a version after that may be stored again."""
         check_user_id(user_id)
-        erased = await self._postgres.erasure.erase(user_id, memory_ids)
         working = await self._redis.forget(user_id, memory_ids)
-        if erased.facts:
-            await self._redis.clear_identity(user_id)
-        return _receipt(erased, len(working), sorted({*erased.memory_ids, *working}))
+        erased = await self._postgres.erasure.erase(user_id, memory_ids, up_to_version=up_to_version)
+        await self._redis.forget(user_id, memory_ids)
+        await self._redis.clear_identity(user_id)
+        return _receipt(erased, working)
 
     async def forget_everything(self, user_id: str) -> Receipt:
         """Erase all that is known of an owner, also what was acknowledged and is still on its way."""
         check_user_id(user_id)
-        hot = await self._redis.load(user_id)
+        hot = await self._redis.forget_everything(user_id)
         erased = await self._postgres.erasure.erase_everything(user_id, forgotten_at=utc_now())
-        working = await self._redis.forget_everything(user_id)
-        gone = {*erased.memory_ids, *(memory.id for memory in hot.working)}
-        return _receipt(erased, working, sorted(gone), session=bool(hot.session))
+        await self._redis.forget_everything(user_id)
+        return _receipt(erased, hot.memory_ids, had_session=hot.had_session)
 
-    async def forget_source(self, source_id: str, memory_id: UUID, *, owner: str | None) -> list[Receipt]:
-        """Erase what was made from a source that was deleted, for everybody who owns such a memory.
+    async def forget_source(self, deletion: Deletion) -> list[Receipt]:
+        """Erase what was made from a source, for everybody who owns such a memory.
 
-        Args:
-            source_id: The source's name.
-            memory_id: The id that its memories have.
-            owner: Who is known to own one; it may still be on its way.
+        With a server away it is done as soon as that is back, and there are no receipts.
         """
-        await self._postgres.erasure.bury_source(memory_id)
-        owners = {user_id for user_id, _ in await self._postgres.list_owners_of_source(source_id)}
-        return [await self.forget(user_id, [memory_id]) for user_id in owners | ({owner} if owner else set())]
+        try:
+            return await self.carry_out(deletion)
+        except StoreUnavailableError:
+            await self._postpone(deletion)
+            return []
+
+    async def carry_out(self, deletion: Deletion) -> list[Receipt]:
+        """Erase what was made from a source, now.
+
+        Raises:
+            StoreUnavailableError: A server is away.
+        """
+        await self._postgres.erasure.bury_source(deletion.memory_id, up_to_version=deletion.up_to_version)
+        owners = set(await self._postgres.list_owners_of_source(deletion.source_id))
+        if deletion.owner:
+            owners.add(deletion.owner)
+        return [
+            await self.forget(owner, [deletion.memory_id], up_to_version=deletion.up_to_version)
+            for owner in sorted(owners)
+        ]
+
+    async def _postpone(self, deletion: Deletion) -> None:
+        """Leave it to the writer by way of the journal; with Redis away, to this process."""
+        try:
+            await self._journal.append_deletion(deletion)
+        except StoreUnavailableError:
+            self._postponed.append(deletion)
+            self._wake.set()
+
+    async def _catch_up(self) -> None:
+        if not self._postponed:
+            self._wake.clear()
+            await self._wake.wait()
+        while self._postponed:
+            await self.carry_out(self._postponed[0])
+            del self._postponed[0]
 
 
-def _receipt(erased: Erased, working: int, memory_ids: Sequence[UUID], *, session: bool = False) -> Receipt:
+def _receipt(erased: Erased, working: Sequence[UUID], *, had_session: bool = False) -> Receipt:
     return Receipt(
-        memory_ids=tuple(memory_ids),
+        memory_ids=tuple(sorted({*erased.memory_ids, *working})),
         long_term=len(erased.memory_ids),
-        working=working,
+        working=len(working),
         dead_letters=erased.dead_letters,
         identity_facts=erased.facts,
-        session=session,
+        session=had_session,
     )

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-_READ_CHARS = 2000
+_READ_CHARS = 1000
+_READ_EMOJI = 40  # VADER spells each one out in words, and its time grows with the square of their number
 
 
 class EmotionScorer:
@@ -18,8 +19,10 @@ class EmotionScorer:
         self._analyzer = SentimentIntensityAnalyzer()
 
     def rate(self, content: str) -> float:
-        """Return the score of a text, judged by its first 2,000 characters."""
-        compound = float(self._analyzer.polarity_scores(content[:_READ_CHARS])["compound"])
+        """Return the score of a text, judged by its first 1,000 characters and 40 emoji."""
+        emoji = [place for place, c in enumerate(content[:_READ_CHARS]) if c in self._analyzer.emojis]
+        end = emoji[_READ_EMOJI] if len(emoji) > _READ_EMOJI else _READ_CHARS
+        compound = float(self._analyzer.polarity_scores(content[:end])["compound"])
         return min(1.0, abs(compound))
 
     async def score(self, content: str) -> float:

@@ -65,6 +65,11 @@ def memory_id_of(source_id: str) -> UUID:
     return uuid5(_SOURCES, source_id)
 
 
+def version_of(edited_at: datetime) -> int:
+    """Return the version that an edit makes, in milliseconds since 1970."""
+    return int(edited_at.timestamp() * 1000)
+
+
 class Intake:
     """Checks, cleans and scores new memories."""
 
@@ -105,7 +110,7 @@ class Intake:
                 channel_id=_clean("channel_id", new.channel_id),
                 tags=_clean_tags(new.tags),
                 metadata=metadata,
-                version=int(new.edited_at.timestamp() * 1000) if new.edited_at else 0,
+                version=version_of(new.edited_at) if new.edited_at else 0,
             )
         except ValidationError as error:
             fields = ", ".join(str(problem["loc"][0]) for problem in error.errors() if problem["loc"])

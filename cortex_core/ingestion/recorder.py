@@ -66,7 +66,9 @@ class Recorder:
     async def _acknowledge(self, memory: Memory, ttl: int) -> tuple[Durability, bool]:
         vector = self._embedder.peek(memory.content)
         try:
-            answer = await self._redis.remember(memory, ttl=ttl, max_backlog=self._config.max_backlog, vector=vector)
+            answer = await self._redis.remember(
+                memory, ttl=ttl, max_backlog=self._config.max_backlog, vector=vector, model=self._embedder.model
+            )
         except StoreUnavailableError:
             answer = Acknowledgement.FULL
         match answer:
@@ -82,4 +84,6 @@ class Recorder:
         self._on_written()
         if outcome is WriteOutcome.MISMATCH:
             raise IdempotencyError(_MISMATCH)
+        if outcome is WriteOutcome.FORGOTTEN:
+            raise InvalidInputError("This was forgotten before, and stays so.")
         return Durability.COMMITTED, outcome is WriteOutcome.WRITTEN

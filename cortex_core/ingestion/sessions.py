@@ -65,6 +65,7 @@ class Sessions:
 
     async def end(self, user_id: str) -> int:
         """End the session and return how many of its fleeting memories were moving enough to stay as episodes."""
+        before = utc_now()
         hot = await self._redis.load(user_id)
         promoted = [
             memory.model_copy(update={"memory_type": MemoryType.EPISODIC, "version": memory.version + 1})
@@ -72,7 +73,8 @@ class Sessions:
             if memory.memory_type in _FLEETING and memory.emotional_score > self._config.promote_emotion_above
         ]
         # The next version, not one of its own time: ending the session again doesn't promote again.
-        outcomes = await self._postgres.write([PendingWrite(memory) for memory in promoted]) if promoted else []
+        writes = [PendingWrite(memory, acknowledged_at=before) for memory in promoted]
+        outcomes = await self._postgres.write(writes) if writes else []
         await self._redis.clear_session(user_id)
         await self._postgres.sessions.put(user_id, {}, revised_at=utc_now(), expires_at=utc_now())
         return outcomes.count(WriteOutcome.WRITTEN)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from cortex_core.background import BackgroundLoop
+from cortex_core.background import BackgroundLoop, Outage
 from cortex_core.errors import InvalidInputError, ProviderError, ProviderUnavailableError
 from cortex_core.models import Vector
 from cortex_core.providers import Embedder
@@ -25,6 +25,7 @@ class Vectorizer:
         self._postgres = postgres
         self._embedder = embedder
         self._wake = asyncio.Event()
+        self._outage = Outage()
         self._loop = BackgroundLoop("vectorizer", self._step)
 
     def start(self) -> None:
@@ -41,9 +42,11 @@ class Vectorizer:
 
         Raises:
             StoreUnavailableError: Postgres can't tell.
+            ProviderUnavailableError: The embedder has been away for ten seconds.
         """
         now = await self._postgres.vectors.now()
         while await self._postgres.vectors.is_any_missing(before=now):
+            self._outage.check()
             self._wake.set()
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -65,8 +68,9 @@ class Vectorizer:
 
     async def _fill(self, missing: Sequence[MissingVector]) -> None:
         try:
-            vectors: list[Vector] = await self._embedder.embed_batch([m.content for m in missing])
-        except ProviderUnavailableError:
+            vectors = await self._embed([m.content for m in missing])
+        except ProviderUnavailableError as error:
+            self._outage.begin(error)
             raise
         except (ProviderError, InvalidInputError) as error:
             if len(missing) > 1:
@@ -77,3 +81,10 @@ class Vectorizer:
             await self._postgres.vectors.give_up(missing[0], str(error))
             return
         await self._postgres.vectors.fill(missing, vectors)
+        self._outage.end()
+
+    async def _embed(self, contents: Sequence[str]) -> list[Vector]:
+        vectors = await self._embedder.embed_batch(contents)
+        if any(vector.size != self._embedder.dimensions for vector in vectors):
+            raise ProviderError(f"{self._embedder.model} gave a vector of another length than before.")
+        return vectors

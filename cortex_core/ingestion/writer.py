@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,11 +17,11 @@ from uuid import UUID
 import numpy as np
 import uuid_utils.compat as uuid7
 
-from cortex_core.background import BackgroundLoop
+from cortex_core.background import BackgroundLoop, Outage
 from cortex_core.cleaning import clean_text
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import StoreDataError, StoreUnavailableError
-from cortex_core.models import Memory, utc_now
+from cortex_core.models import Deletion, Memory, utc_now
 from cortex_core.stores.journal import Entry, Journal
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.dead_letters import DeadLetter
@@ -54,15 +54,19 @@ class JournalWriter:
         journal: Journal,
         redis: RedisStore,
         postgres: PostgresStore,
+        *,
         on_written: Callable[[], None],
+        on_deletion: Callable[[Deletion], Awaitable[object]],
     ) -> None:
         self._config = config
         self._journal = journal
         self._redis = redis
         self._postgres = postgres
         self._on_written = on_written
+        self._on_deletion = on_deletion
         self._claim_idle = timedelta(seconds=config.claim_idle_seconds)
         self._next_claim = 0.0
+        self._outage = Outage()
         process = uuid7.uuid7().hex
         self._consumers = [f"{process}-{number}" for number in range(config.consumers)]
         self._loops = [BackgroundLoop(f"writer {name}", partial(self._step, name)) for name in self._consumers]
@@ -76,10 +80,11 @@ class JournalWriter:
         """Wait until everything that is in the journal now is written.
 
         Raises:
-            StoreUnavailableError: Redis can't tell.
+            StoreUnavailableError: Redis can't tell, or Postgres has been away for ten seconds.
         """
         newest = await self._journal.newest()
-        while newest and await self._journal.waits_for(newest):  # noqa: ASYNC110
+        while newest and await self._journal.waits_for(newest):
+            self._outage.check()
             await asyncio.sleep(_POLL_SECONDS)  # other processes empty it too, so there is no event to wait for
 
     async def close(self) -> None:
@@ -123,22 +128,27 @@ class JournalWriter:
             try:
                 await self._write(entries)
             except StoreUnavailableError as error:
+                self._outage.begin(error)
                 if attempt == 0:
                     _log.warning("%d acknowledged writes wait in the journal: %s", len(entries), error)
                 await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
                 await self._journal.hold(consumer, entries)
                 attempt += 1
             else:
+                self._outage.end()
                 return
 
     async def _write(self, entries: Sequence[Entry]) -> None:
         jobs: list[_Job] = []
         for entry in entries:
             try:
-                if entry.kind == "session":
-                    await self._write_session(entry)
-                else:
-                    jobs.append(_Job(entry, _to_write(entry)))
+                match entry.kind:
+                    case "session":
+                        await self._write_session(entry)
+                    case "deletion":
+                        await self._on_deletion(Deletion.model_validate_json(entry.payload))
+                    case _:
+                        jobs.append(_Job(entry, self._to_write(entry)))
             except (ValueError, OverflowError):
                 await self._bury(entry, "The entry can't be read by this version of Cortex.")
         while jobs:
@@ -194,8 +204,8 @@ class JournalWriter:
         )
         await self._postgres.dead_letters.add(letter, acknowledged_at=entry.at)
 
-
-def _to_write(entry: Entry) -> PendingWrite:
-    is_whole = entry.vector and len(entry.vector) % np.float32().itemsize == 0
-    vector = np.frombuffer(entry.vector, dtype=np.float32) if is_whole else None
-    return PendingWrite(parse_payload(entry.payload), vector, entry.at)
+    def _to_write(self, entry: Entry) -> PendingWrite:
+        """Read a memory; a vector that is torn or of another model is left out, so that it is computed anew."""
+        is_usable = entry.model == self._postgres.vectors.model and len(entry.vector) % np.float32().itemsize == 0
+        vector = np.frombuffer(entry.vector, dtype=np.float32) if entry.vector and is_usable else None
+        return PendingWrite(parse_payload(entry.payload), vector, entry.at)

@@ -1,6 +1,8 @@
 """Identity: what is durably true of a user, as a projection of the facts that Postgres keeps (TDD 4.5)."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import uuid_utils.compat as uuid7
@@ -54,9 +56,15 @@ class IdentityKeeper:
         return read_cached(cached) if cached else await self.load(user_id)
 
     async def load(self, user_id: str) -> Identity:
-        """Return the owner's identity from Postgres, and cache it unless somebody was faster."""
+        """Return the owner's identity from Postgres, and cache it."""
+        try:
+            token = await self._redis.get_identity_token(user_id)
+        except StoreUnavailableError:
+            return await self._project(user_id)
         identity = await self._project(user_id)
-        await self._cache(user_id, identity, replace=False)
+        with suppress(StoreUnavailableError):  # then the next turn loads it again
+            fields: dict[str, JsonValue] = {**identity.values, _AUDIENCES: dict(identity.audiences)}
+            await self._redis.cache_identity(user_id, fields, token=token)
         return identity
 
     async def update(
@@ -74,7 +82,7 @@ class IdentityKeeper:
         now = utc_now()
         evidence = Memory(
             user_id=user_id,
-            content=f"{attribute}: {value}",
+            content=f"{attribute}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}",
             memory_type=MemoryType.IDENTITY,
             author_id=user_id,
             audience=str(audience),
@@ -87,7 +95,8 @@ class IdentityKeeper:
         fact = await self._postgres.identity.supersede(
             user_id, uuid7.uuid7(), attribute, value, confidence=confidence, valid_from=now, evidence=evidence
         )
-        await self._cache(user_id, await self._project(user_id), replace=True)
+        with suppress(StoreUnavailableError):  # a cache that Redis kept meanwhile lasts an hour at most
+            await self._redis.clear_identity(user_id)
         return fact
 
     async def history(self, user_id: str, attribute: str | None = None) -> list[Fact]:
@@ -97,14 +106,6 @@ class IdentityKeeper:
     async def _project(self, user_id: str) -> Identity:
         facts = await self._postgres.identity.list_current(user_id)
         return _project(facts)
-
-    async def _cache(self, user_id: str, identity: Identity, *, replace: bool) -> None:
-        fields: dict[str, JsonValue] = {**identity.values, _AUDIENCES: dict(identity.audiences)}
-        try:
-            if replace or not await self._redis.get_identity(user_id):
-                await self._redis.set_identity(user_id, fields)
-        except StoreUnavailableError:
-            return  # the cache lasts an hour at most, so it can't stay wrong for longer
 
 
 def read_cached(fields: dict[str, JsonValue]) -> Identity:

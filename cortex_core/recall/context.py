@@ -1,21 +1,27 @@
 """Assembles what Clara needs for one turn: identity, session, working memory, recalled memories (TDD 4.2, 4.3)."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from pydantic import Field, JsonValue
 
 from cortex_core.audience import Audience, AudienceKind
+from cortex_core.background import abandon_after
 from cortex_core.cleaning import clean_text
 from cortex_core.config import RetrievalConfig
-from cortex_core.errors import StoreUnavailableError
+from cortex_core.errors import StoreError, StoreUnavailableError
 from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached
-from cortex_core.models import Degradation, Memory, Model, Vector
-from cortex_core.recall.accesses import AccessLog
+from cortex_core.models import Degradation, Memory, Model, ProjectContext, Vector
 from cortex_core.recall.rendering import render
 from cortex_core.recall.search import Searcher, clean_query
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import HotContext, RedisStore
+
+_log = logging.getLogger("cortex.recall")
+
+T = TypeVar("T")
 
 
 class MemoryContext(Model):
@@ -35,7 +41,7 @@ class MemoryContext(Model):
     session: dict[str, JsonValue] = Field(default_factory=dict)
     working: list[Memory] = Field(default_factory=list)
     retrieved: list[Memory] = Field(default_factory=list)
-    project: dict[str, object] | None = None
+    project: ProjectContext | None = None
     degraded: tuple[Degradation, ...] = ()
 
     def to_prompt_string(self, max_tokens: int = 2000) -> str:
@@ -43,7 +49,16 @@ class MemoryContext(Model):
 
         Put it into the user's part of a prompt, not into the instructions.
         """
-        return render(self.identity, self.session, self.working, self.retrieved, self.degraded, max_tokens=max_tokens)
+        project = self.project["recent"] if self.project else []
+        return render(
+            self.identity,
+            self.session,
+            self.working,
+            self.retrieved,
+            project,
+            self.degraded,
+            max_tokens=max_tokens,
+        )
 
 
 class ContextBuilder:
@@ -56,14 +71,12 @@ class ContextBuilder:
         postgres: PostgresStore,
         identity: IdentityKeeper,
         searcher: Searcher,
-        accesses: AccessLog,
     ) -> None:
         self._retrieval = retrieval
         self._redis = redis
         self._postgres = postgres
         self._identity = identity
         self._searcher = searcher
-        self._accesses = accesses
 
     async def build(
         self,
@@ -77,33 +90,41 @@ class ContextBuilder:
     ) -> MemoryContext:
         """Return the context; a server that is away makes it poorer and is named in `degraded`."""
         query = clean_query(query) if query else None
+        project_id = clean_text(project_id) if project_id else None
         hot, vector = await asyncio.gather(self._load_hot(user_id), self._embed(query))
-        degraded = [Degradation.HOT_LAYER] if hot is None else []
-        if query and vector is None:
-            degraded.append(Degradation.VECTORS)
-        try:
-            identity, session, found, project = await asyncio.gather(
-                self._load_identity(user_id, hot),
-                self._load_session(user_id, hot, audience),
-                self._find(user_id, query, vector, audience, project_id),
-                self._load_project(user_id, project_id, audience),
-            )
-        except StoreUnavailableError:
-            degraded.append(Degradation.LONG_TERM)
-            identity, session, found, project = _read_identity(hot), _read_session(hot, audience), [], None
-        working = [m for m in hot.working if audience.may_hear(m.audience)] if hot and include_working else []
+        is_cut = False
+
+        async def or_else(default: T, work: Coroutine[Any, Any, T]) -> T:
+            nonlocal is_cut
+            try:
+                return await abandon_after(self._retrieval.deadline_seconds, work)
+            except StoreError as error:
+                _log.warning("A context goes without long-term memory: %s", error)
+                is_cut = True
+                return default
+
+        identity, session, found, project = await asyncio.gather(
+            or_else(Identity({}, {}), self._load_identity(user_id, hot)),
+            or_else({}, self._load_session(user_id, hot, audience)),
+            or_else([], self._find(user_id, query, vector, audience, project_id)),
+            or_else(None, self._load_project(user_id, project_id, audience)),
+        )
+        working = _choose_working(hot, audience, project_id) if include_working else []
         shown = {memory.id for memory in working}
         limit = self._retrieval.max_retrieved if max_retrieved is None else max_retrieved
-        retrieved = [memory for memory in found if memory.id not in shown][:limit]
-        self._accesses.count(retrieved)
+        missing = {
+            Degradation.HOT_LAYER: hot is None,
+            Degradation.VECTORS: query is not None and vector is None,
+            Degradation.LONG_TERM: is_cut,
+        }
         return MemoryContext(
             user_id=user_id,
             identity=identity.heard_by(audience),
             session=session,
             working=working,
-            retrieved=retrieved,
+            retrieved=[memory for memory in found if memory.id not in shown][:limit],
             project=project,
-            degraded=tuple(degraded),
+            degraded=tuple(reason for reason, is_missing in missing.items() if is_missing),
         )
 
     async def _load_hot(self, user_id: str) -> HotContext | None:
@@ -132,10 +153,10 @@ class ContextBuilder:
             return []
         return await self._searcher.find(user_id, query, vector, audience=audience, project_id=project_id)
 
-    async def _load_project(self, user_id: str, project_id: str | None, audience: Audience) -> dict[str, object] | None:
+    async def _load_project(self, user_id: str, project_id: str | None, audience: Audience) -> ProjectContext | None:
         if project_id is None:
             return None
-        return await self._postgres.get_project_context(user_id, clean_text(project_id), heard=audience.heard())
+        return await self._postgres.get_project_context(user_id, project_id, heard=audience.heard())
 
 
 def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonValue]:
@@ -143,5 +164,7 @@ def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonV
     return hot.session if hot and audience.kind is AudienceKind.OWNER else {}
 
 
-def _read_identity(hot: HotContext | None) -> Identity:
-    return read_cached(hot.identity) if hot and hot.identity else Identity({}, {})
+def _choose_working(hot: HotContext | None, audience: Audience, project_id: str | None) -> list[Memory]:
+    """Return what may surface in that place and belongs to that project or to none."""
+    memories = hot.working if hot else []
+    return [m for m in memories if audience.may_hear(m.audience) and m.project_id in (None, project_id)]

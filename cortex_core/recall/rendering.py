@@ -27,6 +27,7 @@ def render(
     session: Mapping[str, JsonValue],
     working: Sequence[Memory],
     retrieved: Sequence[Memory],
+    project: Sequence[Memory],
     degraded: Sequence[Degradation],
     *,
     max_tokens: int,
@@ -37,6 +38,7 @@ def render(
         "Current Session": [f"- {_quote(name)}: {_quote(value)}" for name, value in session.items()],
         "Recent Context": [_line(memory) for memory in working[:_MAX_WORKING]],
         "Relevant Memories": [_line(memory) for memory in retrieved[:_MAX_RETRIEVED]],
+        "Project": [_line(memory) for memory in project],
         "Missing": [f"- {reason}" for reason in degraded],
     }
     fence = f"memory-{secrets.token_hex(4)}"

@@ -2,8 +2,12 @@
 INSERT INTO owners (user_id, forgotten_at) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET forgotten_at = excluded.forgotten_at
 
+-- name: stop_writes
+SELECT pg_advisory_xact_lock(hashtext('cortex writes'))
+
 -- name: bury
-INSERT INTO tombstones (memory_id, user_id) SELECT unnest($2::uuid[]), $1 ON CONFLICT DO NOTHING
+INSERT INTO tombstones AS t (memory_id, user_id, version) SELECT unnest($2::uuid[]), $1, $3
+ON CONFLICT (memory_id, user_id) DO UPDATE SET version = greatest(t.version, excluded.version)
 
 -- name: facts_resting_on
 -- Facts that lose all their evidence with these memories.
@@ -16,7 +20,7 @@ DELETE FROM identity_facts WHERE user_id = $1 AND id = ANY($2::uuid[]) RETURNING
 DELETE FROM identity_facts WHERE user_id = $1 RETURNING id
 
 -- name: delete_memories
-DELETE FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) RETURNING id
+DELETE FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3 RETURNING id
 
 -- name: delete_all_memories
 DELETE FROM memories WHERE user_id = $1 RETURNING id

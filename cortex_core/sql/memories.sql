@@ -3,6 +3,10 @@
 SELECT pg_advisory_xact_lock(hashtextextended(owner, 0))
 FROM (SELECT DISTINCT owner FROM unnest($1::text[]) AS owner ORDER BY owner) AS owners
 
+-- name: lock_writes
+-- Writes share it; whoever buries a source waits for those that have not seen the tombstone.
+SELECT pg_advisory_xact_lock_shared(hashtext('cortex writes'))
+
 -- name: write
 -- $1 rows as JSON, $2 their vectors, $3 the embedding model. Answers the outcome for each row in the order given.
 WITH incoming AS MATERIALIZED (
@@ -26,7 +30,8 @@ WITH incoming AS MATERIALIZED (
     FROM incoming AS i
     LEFT JOIN memories AS m USING (user_id, id)
     WHERE NOT EXISTS (
-        SELECT FROM tombstones AS t WHERE t.memory_id = i.id AND (t.user_id = i.user_id OR t.user_id IS NULL)
+        SELECT FROM tombstones AS t
+        WHERE t.memory_id = i.id AND (t.user_id = i.user_id OR t.user_id IS NULL) AND t.version >= i.version
     )
     AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = i.user_id AND o.forgotten_at >= i.acknowledged_at)
 ), placed AS (
@@ -80,7 +85,7 @@ SELECT * FROM memories WHERE user_id = $1 AND id = $2
 SELECT * FROM memories WHERE user_id = $1 AND source_id = $2
 
 -- name: owners_of_source
-SELECT user_id, id FROM memories WHERE source_id = $1
+SELECT user_id FROM memories WHERE source_id = $1
 
 -- name: list
 -- A parameter that is null doesn't filter.

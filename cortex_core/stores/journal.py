@@ -14,7 +14,7 @@ from redis.typing import StreamIdT
 
 from cortex_core.config import RedisConfig
 from cortex_core.errors import ConfigError
-from cortex_core.models import Durability, utc_now
+from cortex_core.models import Deletion, Durability, utc_now
 from cortex_core.stores.keys import JOURNAL
 from cortex_core.stores.redis import as_text, connect, translate_errors
 
@@ -31,9 +31,10 @@ class Entry:
 
     Attributes:
         id: The stream's name for it.
-        kind: `memory` or `session`.
+        kind: `memory`, `session` or `deletion`.
         payload: What to write.
         vector: A memory's embedding as float32 bytes, empty if it isn't known yet.
+        model: The model that made it.
         owner: Whose it is; a memory's payload says so as well.
         at: When it was acknowledged.
     """
@@ -42,6 +43,7 @@ class Entry:
     kind: str
     payload: bytes
     vector: bytes
+    model: str
     owner: str
     at: datetime
 
@@ -116,6 +118,11 @@ class Journal:
             lambda: self._client.xclaim(JOURNAL, GROUP, consumer, min_idle_time=0, message_ids=ids, justid=True)
         )
 
+    async def append_deletion(self, deletion: Deletion) -> None:
+        """Let the writer erase what was made from a source, as soon as it can."""
+        with translate_errors():
+            await self._client.xadd(JOURNAL, {"kind": "deletion", "payload": deletion.model_dump_json()})
+
     async def remove(self, entries: Sequence[Entry]) -> None:
         """Strike out entries whose effect is durable."""
         ids = [entry.id for entry in entries]
@@ -176,6 +183,7 @@ def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
         kind=fields.get(b"kind", b"").decode(errors="replace"),
         payload=fields.get(b"payload", b""),
         vector=fields.get(b"vector", b""),
+        model=fields.get(b"model", b"").decode(errors="replace"),
         owner=fields.get(b"owner", b"").decode(errors="replace"),
         at=_read_time(fields.get(b"at", b"")) or _read_time(entry_id.split(b"-")[0]) or utc_now(),
     )

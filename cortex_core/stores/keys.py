@@ -46,6 +46,11 @@ class UserKeys:
         return self._key("identity")
 
     @property
+    def identity_token(self) -> str:
+        """STRING: changes with the identity, so that nothing outdated is cached."""
+        return self._key("identity_token")
+
+    @property
     def session(self) -> str:
         """HASH: field → JSON value; lives 24 hours after the last use."""
         return self._key("session")
@@ -71,5 +76,5 @@ class UserKeys:
         return self._key("meta")
 
     def all(self) -> tuple[str, ...]:
-        """Every key that this user can have."""
+        """Every key that holds something of this user."""
         return (self.identity, self.session, self.payloads, self.working, self.recent, self.meta)

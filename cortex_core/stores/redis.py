@@ -1,6 +1,7 @@
 """RedisStore: the hot layer (TDD 5), and `remember`, which acknowledges a memory into it and the journal at once."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from importlib.resources import files
 from uuid import UUID
 
 import redis.asyncio as redis
+import uuid_utils.compat as uuid7
 from pydantic import JsonValue
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -26,12 +28,15 @@ from redis.exceptions import (
 from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
-from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.errors import InvalidInputError, StoreDataError, StoreUnavailableError
 from cortex_core.models import Memory, Vector, hash_content, utc_now
 from cortex_core.stores.breaker import Breaker
 from cortex_core.stores.keys import JOURNAL, UserKeys
 
+_log = logging.getLogger("cortex.redis")
+
 _LOADED_AT = "updated_at"
+_MAX_SESSION_CHARS = 100_000
 _IDENTITY_TTL = timedelta(hours=1)  # so that a cache which missed a change, with Redis away, can't stay wrong for long
 
 
@@ -56,6 +61,14 @@ class HotContext:
     identity: dict[str, JsonValue] | None
     session: dict[str, JsonValue]
     working: list[Memory]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenHot:
+    """What the hot layer held of a user."""
+
+    memory_ids: list[UUID]
+    had_session: bool
 
 
 @contextmanager
@@ -117,6 +130,7 @@ class RedisStore:
         self._load = self._register("load")
         self._update_session = self._register("update_session")
         self._forget = self._register("forget")
+        self._cache_identity = self._register("cache_identity")
 
     def _register(self, name: str) -> AsyncScript:
         text = (files("cortex_core.stores") / "scripts" / f"{name}.lua").read_text("utf-8")
@@ -148,7 +162,7 @@ class RedisStore:
         return HotContext(
             identity=_read_pairs(identity) or None,
             session=_read_pairs(session),
-            working=_newest_first(parse_payload(payload) for payload in payloads if payload),
+            working=_newest_first(_read_payloads(user_id, payloads)),
         )
 
     # Identity: a cache of what Postgres holds
@@ -175,10 +189,28 @@ class RedisStore:
         with self._guard():
             await self.client.hset(UserKeys(user_id).identity, mapping=fields)
 
-    async def clear_identity(self, user_id: str) -> None:
-        """Drop the cache, so that the next turn loads it from Postgres."""
+    async def get_identity_token(self, user_id: str) -> str:
+        """Return what has to be unchanged when an identity that is read from now on is cached."""
         with self._guard():
-            await self.client.delete(UserKeys(user_id).identity)
+            return as_text(await self.client.get(UserKeys(user_id).identity_token) or b"")
+
+    async def cache_identity(self, user_id: str, identity: Mapping[str, JsonValue], *, token: str) -> bool:
+        """Cache what was read from Postgres, unless it was changed or forgotten since the token was taken."""
+        keys = UserKeys(user_id)
+        fields = _write_fields({**identity, _LOADED_AT: utc_now().isoformat()})
+        flat = [part for pair in fields.items() for part in pair]
+        with self._guard():
+            arguments = [token, _milliseconds(_IDENTITY_TTL), *flat]
+            return bool(await self._cache_identity(keys=[keys.identity, keys.identity_token], args=arguments))
+
+    async def clear_identity(self, user_id: str) -> None:
+        """Drop the cache, so that the next turn loads it from Postgres, and whatever is being cached right now."""
+        keys = UserKeys(user_id)
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.set(keys.identity_token, uuid7.uuid7().hex, ex=_IDENTITY_TTL)
+                pipe.delete(keys.identity)
+                await pipe.execute()
 
     # Session
 
@@ -199,9 +231,17 @@ class RedisStore:
         self, user_id: str, fields: Mapping[str, JsonValue], *, replace: bool
     ) -> dict[str, JsonValue]:
         flat = [part for pair in _write_fields(fields).items() for part in pair]
-        header: list[EncodableT] = [user_id, _milliseconds(self.session_ttl), _milliseconds(utc_now()), int(replace)]
+        header: list[EncodableT] = [
+            user_id,
+            _milliseconds(self.session_ttl),
+            _milliseconds(utc_now()),
+            int(replace),
+            _MAX_SESSION_CHARS,
+        ]
         with self._guard():
             state = await self._update_session(keys=[UserKeys(user_id).session, JOURNAL], args=[*header, *flat])
+        if state is None:
+            raise InvalidInputError(f"A session's state has at most {_MAX_SESSION_CHARS:,} characters.")
         session: dict[str, JsonValue] = json.loads(state)
         return session
 
@@ -213,7 +253,7 @@ class RedisStore:
     # Working memory
 
     async def remember(
-        self, memory: Memory, *, ttl: int, max_backlog: int, vector: Vector | None = None
+        self, memory: Memory, *, ttl: int, max_backlog: int, vector: Vector | None = None, model: str = ""
     ) -> Acknowledgement:
         """Put a memory into working memory, the recent buffer and the journal, all or nothing.
 
@@ -222,6 +262,7 @@ class RedisStore:
             ttl: Seconds in working memory; one said longer ago goes to the journal only.
             max_backlog: Entries that the journal may hold.
             vector: Its embedding, if it is known already; it travels with it.
+            model: The model that made the vector.
         """
         keys = UserKeys(memory.user_id)
         now = utc_now()
@@ -236,6 +277,7 @@ class RedisStore:
             max_backlog,
             b"" if vector is None else vector.tobytes(),
             memory.user_id,
+            model,
         ]
         with self._guard():
             answer = await self._remember(keys=[keys.payloads, keys.working, keys.recent, JOURNAL], args=arguments)
@@ -276,15 +318,17 @@ class RedisStore:
             )
         return [UUID(as_text(member)) for member in gone]
 
-    async def forget_everything(self, user_id: str) -> int:
-        """Delete all of a user's keys and return how many memories were in working memory."""
+    async def forget_everything(self, user_id: str) -> ForgottenHot:
+        """Delete all of a user's keys and tell what was there."""
         keys = UserKeys(user_id)
         with self._guard():
             async with self.client.pipeline(transaction=True) as pipe:
-                pipe.zcard(keys.working)
+                pipe.hkeys(keys.payloads)
+                pipe.exists(keys.session)
                 pipe.delete(*keys.all())
-                count, _ = await pipe.execute()
-        return int(count)
+                pipe.set(keys.identity_token, uuid7.uuid7().hex, ex=_IDENTITY_TTL)
+                ids, had_session, *_ = await pipe.execute()
+        return ForgottenHot([UUID(as_text(member)) for member in ids], had_session=bool(had_session))
 
     # Recent buffer and notes
 
@@ -329,6 +373,15 @@ def parse_payload(payload: bytes | str) -> Memory:
 def _write_payload(memory: Memory) -> str:
     body = memory.model_dump_json(exclude_none=True, exclude_defaults=True)
     return f"{memory.version}:{hash_content(memory.content).hex()}:{body}"
+
+
+def _read_payloads(user_id: str, payloads: Sequence[bytes | None]) -> Iterator[Memory]:
+    """Read what another version of Cortex may have written; what it can't read, it leaves out."""
+    for payload in filter(None, payloads):
+        try:
+            yield parse_payload(payload)
+        except ValueError:
+            _log.warning("A working memory of %s can't be read by this version of Cortex.", user_id)
 
 
 def _newest_first(memories: Iterator[Memory]) -> list[Memory]:

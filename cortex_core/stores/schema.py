@@ -14,6 +14,7 @@ from cortex_core.stores.postgres.connection import translate_errors
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _SQL = load_queries("schema")
+_OLDEST_SERVER = 15
 _PACKAGED, _CHECKOUT = Path(__file__).parents[1] / "migrations", Path(__file__).parents[2] / "migrations"
 
 
@@ -61,6 +62,11 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
         connection = await asyncpg.connect(database_url)
         try:
             await connection.execute(_SQL["lock"])  # of the session: it ends with the connection
+            version = connection.get_server_version()
+            if version.major < _OLDEST_SERVER:
+                raise SchemaError(
+                    f"This PostgreSQL is version {version.major}; Cortex needs {_OLDEST_SERVER} or newer."
+                )
             return await _apply(connection, migrations)
         finally:
             await connection.close()

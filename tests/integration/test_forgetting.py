@@ -30,6 +30,8 @@ async def traces(connection: asyncpg.Connection, client: redis.Redis) -> list[st
             content = await client.xrange(key)
         elif kind == b"list":
             content = await client.lrange(key, 0, -1)
+        elif kind == b"string":
+            content = await client.get(key)
         else:
             content = await client.zrange(key, 0, -1)
         if CANARY in repr(content):

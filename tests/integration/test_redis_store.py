@@ -218,9 +218,11 @@ class TestForgetting:
             await store.set_session(user_id, {"a": 1})
             await store.update_meta(user_id, {"a": 1})
 
-        assert await store.forget_everything("ann") == 1
+        forgotten = await store.forget_everything("ann")
+        assert len(forgotten.memory_ids) == 1
+        assert forgotten.had_session
         left = {key.decode() async for key in raw_redis.scan_iter()}
-        assert left == {*UserKeys("ben").all(), JOURNAL}
+        assert left == {*UserKeys("ben").all(), UserKeys("ann").identity_token, JOURNAL}
 
 
 class TestRecentAndNotes:

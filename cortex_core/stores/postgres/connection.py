@@ -69,7 +69,7 @@ class Pool:
                 min_size=self._config.min_connections,
                 max_size=self._config.max_connections,
                 init=_teach,
-                command_timeout=2 * self._config.statement_timeout_seconds,  # for a server that doesn't answer at all
+                command_timeout=self._config.statement_timeout_seconds + 0.5,  # for a server that doesn't answer at all
                 server_settings={
                     "application_name": "cortex",
                     "statement_timeout": f"{self._config.statement_timeout_seconds * 1000:.0f}",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from cortex_core.models import MAX_VERSION
 from cortex_core.sql import load_queries
-from cortex_core.stores.postgres.connection import Connection, Pool
+from cortex_core.stores.postgres.connection import Pool
 
 _SQL = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
@@ -27,14 +28,14 @@ class Erasure:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def erase(self, user_id: str, memory_ids: Sequence[UUID]) -> Erased:
-        """Delete memories, their dead letters and the facts that rest on nothing else."""
+    async def erase(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Erased:
+        """Delete memories up to a version, their dead letters and the facts that rest on nothing else."""
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            await connection.execute(_SQL["bury"], user_id, memory_ids)
+            await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version)
             resting = [row["fact_id"] for row in await connection.fetch(_SQL["facts_resting_on"], user_id, memory_ids)]
             facts = await connection.fetch(_SQL["delete_facts"], user_id, resting)
-            rows = await connection.fetch(_SQL["delete_memories"], user_id, memory_ids)
+            rows = await connection.fetch(_SQL["delete_memories"], user_id, memory_ids, up_to_version)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 
@@ -48,17 +49,14 @@ class Erasure:
             await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
             facts = await connection.fetch(_SQL["delete_all_facts"], user_id)
             rows = await connection.fetch(_SQL["delete_all_memories"], user_id)
-            await _bury(connection, user_id, [row["id"] for row in rows])
+            await connection.execute(_SQL["bury"], user_id, [row["id"] for row in rows], MAX_VERSION)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
             await connection.execute(_SQL["delete_session"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 
-    async def bury_source(self, memory_id: UUID) -> None:
+    async def bury_source(self, memory_id: UUID, *, up_to_version: int) -> None:
         """Stop a memory from being written for whoever owns it; for sources whose owner isn't known any more."""
-        async with self._pool.connection() as connection:
-            await _bury(connection, None, [memory_id])
-
-
-async def _bury(connection: Connection, user_id: str | None, memory_ids: Sequence[UUID]) -> None:
-    await connection.execute(_SQL["bury"], user_id, memory_ids)
+        async with self._pool.transaction() as connection:
+            await connection.execute(_SQL["stop_writes"])
+            await connection.execute(_SQL["bury"], None, [memory_id], up_to_version)

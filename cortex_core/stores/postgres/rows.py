@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from asyncpg import Record
 
-from cortex_core.models import Fact, Memory, MemoryStatus, MemoryType, hash_content
+from cortex_core.models import Fact, Memory, MemoryStatus, MemoryType, hash_content, utc_now
 
 _MEMORY_COLUMNS = (
     "id", "user_id", "content", "author_id", "author_name", "project_id", "audience", "emotional_score", "importance",
@@ -47,5 +47,5 @@ def _to_dict(memory: Memory, acknowledged_at: datetime | None) -> dict[str, obje
         ),
         "valid_from": (memory.valid_from or memory.created_at).isoformat(),
         "content_hash": hash_content(memory.content).hex(),
-        "acknowledged_at": (acknowledged_at or datetime.now(UTC)).isoformat(),
+        "acknowledged_at": (acknowledged_at or utc_now()).isoformat(),
     }

@@ -11,7 +11,7 @@ from pgvector import HalfVector
 
 from cortex_core.config import PostgresConfig
 from cortex_core.errors import InvalidInputError
-from cortex_core.models import Memory, MemoryStatus, MemoryType, Run, Vector
+from cortex_core.models import Memory, MemoryStatus, MemoryType, ProjectContext, Run, Vector
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.dead_letters import DeadLetters
@@ -109,6 +109,7 @@ class PostgresStore:
         vectors = [self.vectors.accept(p.vector) for p in pending]
         model = self.vectors.model_id if any(v is not None for v in vectors) else None
         async with self.pool.transaction() as connection:
+            await connection.execute(_SQL["lock_writes"])
             await connection.execute(_SQL["lock_owners"], [p.memory.user_id for p in pending])
             rows = await connection.fetch(
                 _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, model
@@ -127,11 +128,11 @@ class PostgresStore:
             row = await connection.fetchrow(_SQL["get_by_source"], user_id, source_id)
         return to_memory(row) if row else None
 
-    async def list_owners_of_source(self, source_id: str) -> list[tuple[str, UUID]]:
-        """Return owner and id of every memory made from that source."""
+    async def list_owners_of_source(self, source_id: str) -> list[str]:
+        """Return the owner of every memory made from that source."""
         async with self.pool.connection() as connection:
             rows = await connection.fetch(_SQL["owners_of_source"], source_id)
-        return [(row["user_id"], row["id"]) for row in rows]
+        return [row["user_id"] for row in rows]
 
     async def update(self, user_id: str, memory_id: UUID, updates: Mapping[str, object]) -> bool:
         """Set some of a memory's properties and tell whether there is such a memory.
@@ -231,7 +232,7 @@ class PostgresStore:
 
     async def get_project_context(
         self, user_id: str, project_id: str, *, heard: frozenset[str] | None = None, limit: int = 10
-    ) -> dict[str, object]:
+    ) -> ProjectContext:
         """Return what the owner last said in a project, newest first."""
         memories = await self.get_memories(user_id, project_id=project_id, heard=heard, limit=limit)
         return {"project_id": project_id, "recent": memories}

@@ -29,12 +29,14 @@ class Vectors:
     """The table `embedding_models` and the column `memories.embedding`.
 
     Attributes:
-        model_id: The open embedding space; None until `open_space`.
+        model: The open embedding space; None until `open_space`.
+        model_id: Its number in the database.
         dimensions: The length of its vectors.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.model: str | None = None
         self.model_id: int | None = None
         self.dimensions: int | None = None
 
@@ -59,11 +61,11 @@ class Vectors:
                 f"The database holds vectors of {', '.join(sorted(others))}, but the embedding settings give {model}; "
                 "vectors of two models can't be compared. Set the settings back, or use another database."
             )
-        self.model_id = known["id"]
+        self.model, self.model_id = model, known["id"]
         self.dimensions = dimensions
 
     def accept(self, vector: Vector | None) -> HalfVector | None:
-        """Return a vector as it is written, or None if it was made in another space."""
+        """Return a vector as it is written, or None if it doesn't have the space's length."""
         return None if vector is None or vector.size != self.dimensions else HalfVector(vector)
 
     async def list_missing(self, limit: int) -> list[MissingVector]:

@@ -1,7 +1,8 @@
 -- Acknowledge a memory: working memory, the recent buffer and the journal, all or nothing.
 -- KEYS: payloads, working, recent, journal.
 -- ARGV: id, payload (starts with "<version>:<content hash>:"), expires at (ms), now (ms), working limit, recent limit,
---       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), owner.
+--       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), owner, the
+--       vector's model.
 -- Answers: journalled, known (acknowledged before), mismatch (same version, another content) or full.
 local payloads, working, recent, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, payload, vector = ARGV[1], ARGV[2], ARGV[9]
@@ -32,7 +33,10 @@ if expires_at > now then
     redis.call('HSET', payloads, id, payload)
     redis.call('ZADD', working, expires_at, id)
     while redis.call('ZCARD', working) > tonumber(ARGV[5]) do
-        redis.call('HDEL', payloads, redis.call('ZPOPMIN', working)[1])
+        local first = redis.call('ZRANGE', working, 0, 1)
+        local evicted = first[1] ~= id and first[1] or first[2] -- never the one that was just said
+        redis.call('HDEL', payloads, evicted)
+        redis.call('ZREM', working, evicted)
     end
     local last = redis.call('ZRANGE', working, -1, -1, 'WITHSCORES')[2]
     redis.call('PEXPIREAT', payloads, last)
@@ -46,5 +50,5 @@ redis.call('LPUSH', recent, id)
 redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
 redis.call('PEXPIRE', recent, ARGV[7])
 
-redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[10], 'payload', payload, 'vector', vector, 'at', now)
+redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[10], 'payload', payload, 'vector', vector, 'model', ARGV[11], 'at', now)
 return 'journalled'

@@ -1,10 +1,25 @@
 -- Change a session's fields and journal the state that results, all or nothing.
--- KEYS: session, journal. ARGV: owner, time to live (ms), now (ms), 1 to start afresh, then field and JSON value in turn.
+-- KEYS: session, journal. ARGV: owner, time to live (ms), now (ms), 1 to start afresh, the most characters of a state,
+--       then field and JSON value in turn.
+-- Answers: the state as JSON, or nothing if it would get too long.
 local session, journal = KEYS[1], KEYS[2]
-if ARGV[4] == '1' then
+local afresh = ARGV[4] == '1'
+
+local length = 0
+for _, part in ipairs(afresh and {} or redis.call('HGETALL', session)) do
+    length = length + #part
+end
+for i = 6, #ARGV do
+    length = length + #ARGV[i]
+end
+if length > tonumber(ARGV[5]) then
+    return false
+end
+
+if afresh then
     redis.call('DEL', session)
 end
-redis.call('HSET', session, unpack(ARGV, 5))
+redis.call('HSET', session, unpack(ARGV, 6))
 redis.call('PEXPIRE', session, ARGV[2])
 
 local state = {}
