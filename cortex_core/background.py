@@ -21,7 +21,7 @@ _HOPELESS_AFTER = 10.0
 _abandoned: set[asyncio.Task[Any]] = set()
 
 
-async def abandon_after(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def abandon_after(seconds: float, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Return the work's result, or give up on it in time.
 
     What is given up is cancelled and not waited for: cancelling a query against a server that doesn't answer takes as
@@ -30,7 +30,7 @@ async def abandon_after(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         StoreUnavailableError: It took too long.
     """
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(work())
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:

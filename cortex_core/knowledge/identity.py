@@ -97,6 +97,7 @@ class IdentityKeeper:
         )
         with suppress(StoreUnavailableError):  # a cache that Redis kept meanwhile lasts an hour at most
             await self._redis.clear_identity(user_id)
+            await self.load(user_id)  # so that Clara knows it also while Postgres is away
         return fact
 
     async def history(self, user_id: str, attribute: str | None = None) -> list[Fact]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import Field, JsonValue
@@ -22,6 +23,9 @@ from cortex_core.stores.redis import HotContext, RedisStore
 _log = logging.getLogger("cortex.recall")
 
 T = TypeVar("T")
+
+_NO_MEMORIES: Sequence[Memory] = ()
+_NO_PROJECT: ProjectContext | None = None
 
 
 class MemoryContext(Model):
@@ -94,7 +98,7 @@ class ContextBuilder:
         hot, vector = await asyncio.gather(self._load_hot(user_id), self._embed(query))
         is_cut = False
 
-        async def or_else(default: T, work: Coroutine[Any, Any, T]) -> T:
+        async def or_else(work: Callable[[], Coroutine[Any, Any, T]], default: T) -> T:
             nonlocal is_cut
             try:
                 return await abandon_after(self._retrieval.deadline_seconds, work)
@@ -104,10 +108,10 @@ class ContextBuilder:
                 return default
 
         identity, session, found, project = await asyncio.gather(
-            or_else(Identity({}, {}), self._load_identity(user_id, hot)),
-            or_else({}, self._load_session(user_id, hot, audience)),
-            or_else([], self._find(user_id, query, vector, audience, project_id)),
-            or_else(None, self._load_project(user_id, project_id, audience)),
+            or_else(partial(self._load_identity, user_id, hot), Identity({}, {})),
+            or_else(partial(self._load_session, user_id, hot, audience), dict[str, JsonValue]()),
+            or_else(partial(self._find, user_id, query, vector, audience, project_id), _NO_MEMORIES),
+            or_else(partial(self._load_project, user_id, project_id, audience), _NO_PROJECT),
         )
         working = _choose_working(hot, audience, project_id) if include_working else []
         shown = {memory.id for memory in working}

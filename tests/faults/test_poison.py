@@ -33,7 +33,7 @@ def with_field(**fields) -> str:
 
 
 def an_entry(payload: str | bytes, **fields: str | bytes) -> dict[str, str | bytes]:
-    return {"kind": "memory", "payload": payload, "at": "1767225600000", **fields}
+    return {"kind": "memory", "payload": payload, "at": "1767225600000", "model": ScriptedEmbedder.model, **fields}
 
 
 UNREADABLE: list[dict[str, str | bytes]] = [
