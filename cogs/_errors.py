@@ -16,7 +16,7 @@ Interaction = discord.Interaction[commands.Bot]
 log = logging.getLogger("cortex.discord")
 
 NO_MENTIONS = discord.AllowedMentions.none()
-AWAY = "I can't reach my memory right now, so nothing was changed. Please try again in a minute."
+AWAY = "I can't reach my memory right now. Please try again later."
 BUG = "Something went wrong on my side; it is in the log. Please try again, or tell whoever runs me."
 
 
@@ -55,14 +55,19 @@ def answered(callback: _Callback[_CogT, _P]) -> _Callback[_CogT, _P]:
     return functools.update_wrapper(answer, callback)
 
 
-def explain(error: Exception) -> str:
-    """Return what the person can do about it; what only the operator can change is logged."""
+def explain(error: Exception, *, away: str = AWAY) -> str:
+    """Return what the person can do about it; what only the operator can change is logged.
+
+    Args:
+        error: What happened.
+        away: What to say when a store is away.
+    """
     match error:
         case InvalidInputError() | NotFoundError():
             return str(error)
         case StoreUnavailableError():
             log.warning("A command went unanswered: %s", error)
-            return AWAY
+            return away
         case _:
             log.error("A command failed.", exc_info=error)
             return BUG

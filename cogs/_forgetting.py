@@ -1,13 +1,13 @@
 """The dialogs of `/memory forget`: preview, confirmation, receipt."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from uuid import UUID
 from weakref import WeakSet
 
 import discord
 from discord.ui import Button, Select, TextInput
 
-from cortex_core import Memory, MemoryManager
+from cortex_core import Memory, MemoryManager, Receipt
 
 from ._errors import Interaction, tell
 from ._messages import owner_id_of
@@ -19,17 +19,39 @@ MAX_CHOICES = 25
 
 _PREVIEWED = 5
 _NOTHING_DONE = "Nothing was forgotten."
+_PARTLY_DONE = "Part of it may be gone already; please repeat that later."
+_AWAY = f"I can't reach my memory right now. {_PARTLY_DONE}"
 
 
-class ForgetSome(OwnedView):
+class _Dialog(OwnedView):
+    """Claims that nothing was forgotten only as long as nothing was tried."""
+
+    outcome = f"{_NOTHING_DONE} Time ran out before you decided."
+    away = _AWAY
+
+    def __init__(self, interaction: Interaction, open_views: WeakSet[OwnedView], memory: MemoryManager) -> None:
+        super().__init__(interaction, open_views)
+        self._memory = memory
+        self._when_called_off = _NOTHING_DONE
+
+    async def carry_out(self, erasing: Awaitable[Receipt]) -> None:
+        """Erase and show the receipt."""
+        self.outcome = self._when_called_off = _PARTLY_DONE
+        await self.finish(receipt_text(await erasing))
+
+    async def call_off(self, interaction: Interaction) -> None:
+        """Leave everything as it is."""
+        await self.accept(interaction)
+        await self.finish(self._when_called_off)
+
+
+class ForgetSome(_Dialog):
     """Asks before some memories are erased.
 
     Args:
         candidates: What may go.
         choose: Whether the person picks from them; otherwise all of them go.
     """
-
-    outcome = f"{_NOTHING_DONE} Time ran out before you decided."
 
     def __init__(
         self,
@@ -40,8 +62,7 @@ class ForgetSome(OwnedView):
         *,
         choose: bool,
     ) -> None:
-        super().__init__(interaction, open_views)
-        self._memory = memory
+        super().__init__(interaction, open_views, memory)
         self._candidates = candidates
         self._chosen: list[UUID] = [] if choose else [candidate.id for candidate in candidates]
         if choose:
@@ -66,14 +87,12 @@ class ForgetSome(OwnedView):
     async def confirm(self, interaction: Interaction, _: Button["ForgetSome"]) -> None:
         """Erase them and show the receipt."""
         await self.accept(interaction)
-        receipt = await self._memory.forget(owner_id_of(interaction.user.id), self._chosen)
-        await self.finish(receipt_text(receipt))
+        await self.carry_out(self._memory.forget(owner_id_of(interaction.user.id), self._chosen))
 
     @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget:cancel", row=1)
     async def cancel(self, interaction: Interaction, _: Button["ForgetSome"]) -> None:
         """Leave everything as it is."""
-        await self.accept(interaction)
-        await self.finish(_NOTHING_DONE)
+        await self.call_off(interaction)
 
     def _relabel(self) -> None:
         self.confirm.label = f"Forget {count_of(len(self._chosen))}" if self._chosen else "Forget"
@@ -107,14 +126,8 @@ class _Picker(Select[ForgetSome]):
         await self._dialog.choose(interaction, [UUID(value) for value in self.values])
 
 
-class ForgetEverything(OwnedView):
+class ForgetEverything(_Dialog):
     """Asks before everything about a person is erased; one click is not enough."""
-
-    outcome = ForgetSome.outcome
-
-    def __init__(self, interaction: Interaction, open_views: WeakSet[OwnedView], memory: MemoryManager) -> None:
-        super().__init__(interaction, open_views)
-        self._memory = memory
 
     async def ask(self, count: int) -> None:
         """Say what is about to go."""
@@ -126,8 +139,7 @@ class ForgetEverything(OwnedView):
     async def erase(self, interaction: Interaction) -> None:
         """Erase it and show the receipt."""
         await self.accept(interaction)
-        receipt = await self._memory.forget_everything(owner_id_of(interaction.user.id))
-        await self.finish(receipt_text(receipt))
+        await self.carry_out(self._memory.forget_everything(owner_id_of(interaction.user.id)))
 
     @discord.ui.button(
         label="Forget everything …", style=discord.ButtonStyle.danger, custom_id="cortex:v1:forget-all:open"
@@ -139,13 +151,13 @@ class ForgetEverything(OwnedView):
     @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget-all:cancel")
     async def cancel(self, interaction: Interaction, _: Button["ForgetEverything"]) -> None:
         """Leave everything as it is."""
-        await self.accept(interaction)
-        await self.finish(_NOTHING_DONE)
+        await self.call_off(interaction)
 
 
 class _PhraseForm(OwnedModal):
     """Asks for the phrase that nobody types by accident."""
 
+    away = _AWAY
     phrase: TextInput["_PhraseForm"] = TextInput(
         label=f"Type “{PHRASE}”", custom_id="cortex:v1:forget-all:phrase", placeholder=PHRASE, max_length=50
     )
@@ -157,6 +169,6 @@ class _PhraseForm(OwnedModal):
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
         """Compare the phrase, whatever its letter case."""
         if " ".join(self.phrase.value.casefold().split()) != PHRASE:
-            await tell(interaction, f"{_NOTHING_DONE} To go on, press the button again and type “{PHRASE}”.")
+            await tell(interaction, f"That isn't the phrase. To go on, press the button again and type “{PHRASE}”.")
             return
         await self._dialog.erase(interaction)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import discord
 
@@ -10,7 +11,16 @@ from cortex_core import Memory, Rejection
 from ._wording import quote, when
 
 NOTHING = "I don't remember anything about that."
+NOTHING_TO_RECOUNT = "You haven't told me anything here that I could repeat yet."
 FORGETFUL = "I can't reach my memory right now, so I may not remember this. Please tell me again later."
+
+ACKNOWLEDGEMENTS = (
+    "I'll remember that.",
+    "Noted.",
+    "Got it, I'll keep that in mind.",
+    "Thanks for telling me, I'll remember.",
+    "Good to know. I'll keep it in mind.",
+)
 
 _SURE, _MAYBE = 0.42, 0.25  # cosines of all-MiniLM-L6-v2 between a question and its answer are rarely lower
 _MAX_QUOTED = 3
@@ -40,6 +50,13 @@ _SMALL_TALK = {
 }
 
 
+class Answer(NamedTuple):
+    """What to say, and the memories that it rests on."""
+
+    text: str
+    used: Sequence[Memory] = ()
+
+
 def is_question(text: str) -> bool:
     """Whether it asks for something; by its mark in any language that has one, by its first words in English."""
     return text.rstrip(" \"')").endswith(_QUESTION_MARKS) or _QUESTION.match(text) is not None
@@ -56,11 +73,12 @@ def small_talk(reason: Rejection) -> str:
     return _SMALL_TALK.get(reason, "👍")
 
 
-def acknowledge(text: str) -> str:
-    """Answer a statement."""
+def acknowledge(text: str, message_id: int) -> str:
+    """Answer a statement; in words that vary from message to message, and are the same for the same one."""
     if _FORGET.match(text):
         return "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first."
-    return "I'll remember that."
+    # The lowest bits of Discord's ids hardly change, so a number of phrases that is a power of two would not vary.
+    return ACKNOWLEDGEMENTS[message_id % len(ACKNOWLEDGEMENTS)]
 
 
 def statements_among(memories: Iterable[Memory], *, but: str) -> list[Memory]:
@@ -85,19 +103,24 @@ def sharing_words(text: str, memories: Iterable[Memory]) -> list[Memory]:
     return [memory for count, memory in sorted(shared, key=lambda pair: -pair[0]) if count]
 
 
-def answer(memories: Sequence[Memory]) -> str:
+def answer(memories: Sequence[Memory]) -> Answer:
     """Answer a question with memories, best first, and say how sure it is."""
     if not memories:
-        return NOTHING
+        return Answer(NOTHING)
     best, *rest = memories
     if not _is_sure(best):
-        return f"I'm not sure, but this may help. {_cite(best)}"
-    return "\n".join(map(_cite, [best, *filter(_is_sure, rest)][:_MAX_QUOTED]))
+        return Answer(f"I'm not sure, but this may help. {_cite(best)}", [best])
+    return _quote_first([best, *filter(_is_sure, rest)])
 
 
-def recount(recent: Sequence[Memory]) -> str:
+def recount(recent: Sequence[Memory]) -> Answer:
     """Answer what is remembered at all, newest first."""
-    return "\n".join(map(_cite, recent[:_MAX_QUOTED])) or "You haven't told me anything here that I could repeat yet."
+    return _quote_first(recent) if recent else Answer(NOTHING_TO_RECOUNT)
+
+
+def _quote_first(memories: Sequence[Memory]) -> Answer:
+    quoted = memories[:_MAX_QUOTED]
+    return Answer("\n".join(map(_cite, quoted)), quoted)
 
 
 def _cite(memory: Memory) -> str:

@@ -11,7 +11,7 @@ from discord.ui import Button, Modal, TextInput, View
 
 from cortex_core import CortexError, Memory
 
-from ._errors import BUG, NO_MENTIONS, Interaction, explain, tell
+from ._errors import AWAY, BUG, NO_MENTIONS, Interaction, explain, tell
 from ._wording import describe
 
 log = logging.getLogger("cortex.discord")
@@ -23,10 +23,10 @@ _MAX_DESCRIPTION_CHARS = 4096
 _COLOUR = discord.Colour.blurple()
 
 
-async def report(interaction: Interaction, error: Exception) -> None:
+async def report(interaction: Interaction, error: Exception, *, away: str) -> None:
     """Answer for a button or form that failed; nobody else does."""
     if isinstance(error, CortexError):
-        sentence = explain(error)
+        sentence = explain(error, away=away)
     else:
         log.error("A button or form failed.", exc_info=error)
         sentence = BUG
@@ -40,9 +40,11 @@ class OwnedView(View):
     Attributes:
         interaction: The one by way of which the answer is edited; the newest, since none lasts over fifteen minutes.
         outcome: What the answer turns into when time is up; None leaves it as it is, without its buttons.
+        away: What a press is answered with when a store is away.
     """
 
     outcome: str | None = None
+    away = AWAY
 
     def __init__(self, interaction: Interaction, open_views: "WeakSet[OwnedView]") -> None:
         super().__init__(timeout=TIMEOUT_SECONDS)
@@ -85,11 +87,17 @@ class OwnedView(View):
 
     async def on_error(self, interaction: Interaction, error: Exception, item: object, /) -> None:  # type: ignore[override]  # noqa: ARG002
         """Answer the person and log."""
-        await report(interaction, error)
+        await report(interaction, error, away=self.away)
 
 
 class OwnedModal(Modal):
-    """A form that a button of an `OwnedView` opens."""
+    """A form that a button of an `OwnedView` opens.
+
+    Attributes:
+        away: What it is answered with when a store is away.
+    """
+
+    away = AWAY
 
     def __init__(self, name: str, title: str, interaction: Interaction) -> None:
         # Discord's library tells open forms apart by this id alone, so two people need two.
@@ -97,7 +105,7 @@ class OwnedModal(Modal):
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:  # type: ignore[override]
         """Answer the person and log."""
-        await report(interaction, error)
+        await report(interaction, error, away=self.away)
 
 
 def memories_embed(

@@ -40,6 +40,17 @@ def link_to(memory: Memory) -> str | None:
     return f"https://discord.com/channels/{_guild_of(memory) or '@me'}/{channel}/{message}"
 
 
+def where_heard(audience: Audience) -> str:
+    """Return where a memory of that audience may come up, as the end of a sentence."""
+    match audience.kind:
+        case AudienceKind.OWNER:
+            return "only in direct messages with me"
+        case AudienceKind.GUILD:
+            return "anywhere in this server, and in direct messages with me"
+        case _:
+            return "in this channel, and in direct messages with me"
+
+
 def describe(memory: Memory, *, ranked: bool = False) -> str:
     """Return a memory's entry in a list: what, when, where it was said, and why it stands where it stands."""
     details = [when(memory), memory.memory_type.value]

@@ -6,7 +6,16 @@ import re
 import discord
 from discord.ext import commands
 
-from cortex_core import ChatMessage, ChatModel, Degradation, MemoryContext, MemoryManager, ProviderError, StoreError
+from cortex_core import (
+    ChatMessage,
+    ChatModel,
+    Degradation,
+    MemoryContext,
+    MemoryManager,
+    ProviderError,
+    StoreError,
+    StoreResult,
+)
 from cortex_core.prompts import build_reply_prompt
 
 from . import _responder as responder
@@ -14,6 +23,7 @@ from ._audience import audience_of
 from ._errors import NO_MENTIONS
 from ._lifecycle import acquire_memory, release_memory
 from ._messages import called_name, source_id_of, spoken_text
+from ._responder import Answer
 from ._wording import MAX_MESSAGE_CHARS
 
 log = logging.getLogger("cortex.discord")
@@ -41,9 +51,21 @@ class ClaraCog(commands.Cog):
         if not (self._is_addressed(message) and _may_answer(message)):
             return
         try:
-            await self._reply(message, await self._word_answer(message, context))
+            answer = await self._word_answer(message, context)
+            await self._reply(message, answer.text)
+            self.memory.count_use(answer.used)
         except Exception:
             log.exception("Message %d was not answered.", message.id)
+
+    @commands.Cog.listener()
+    async def on_cortex_refused(self, message: discord.Message, result: StoreResult) -> None:
+        """Own up that a message for Clara could not be remembered."""
+        if not (self._is_addressed(message) and _may_answer(message)):
+            return
+        try:
+            await self._reply(message, f"I could not keep that: {result.error}")
+        except Exception:
+            log.exception("The author of message %d was not told that it could not be remembered.", message.id)
 
     def _is_addressed(self, message: discord.Message) -> bool:
         me = self.bot.user
@@ -55,17 +77,18 @@ class ClaraCog(commands.Cog):
             or (self._called is not None and self._name.search(message.content) is not None)
         )
 
-    async def _word_answer(self, message: discord.Message, context: MemoryContext) -> str:
+    async def _word_answer(self, message: discord.Message, context: MemoryContext) -> Answer:
         llm = self.memory.llm
         if llm is None:
             return await self._answer_from_memory(message, context)
         try:
             async with message.channel.typing():
-                return await self._ask(llm, message, context)
+                return Answer(await self._ask(llm, message, context), context.retrieved)
         except ProviderError as error:
             log.warning("Message %d is answered without the language model: %s", message.id, error)
             answer = await self._answer_from_memory(message, context)
-            return f"{answer}\n-# My language model isn't available right now; this comes straight from my memory."
+            note = "\n-# My language model isn't available right now; this comes straight from my memory."
+            return Answer(answer.text + note, answer.used)
 
     async def _ask(self, llm: ChatModel, message: discord.Message, context: MemoryContext) -> str:
         prompt = build_reply_prompt(
@@ -77,15 +100,15 @@ class ClaraCog(commands.Cog):
         conversation = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
         return await llm.complete(conversation, max_tokens=self.memory.config.llm.max_reply_tokens)
 
-    async def _answer_from_memory(self, message: discord.Message, context: MemoryContext) -> str:
+    async def _answer_from_memory(self, message: discord.Message, context: MemoryContext) -> Answer:
         text = spoken_text(message, self._called)
         if not text:
-            return responder.GREETING
+            return Answer(responder.GREETING)
         if reason := self.memory.rejection.why_reject(self._name.sub("", text)):
-            return responder.small_talk(reason)
+            return Answer(responder.small_talk(reason))
         if not responder.is_question(text):
             lost = {Degradation.HOT_LAYER, Degradation.LONG_TERM} <= set(context.degraded)
-            return responder.FORGETFUL if lost else responder.acknowledge(text)
+            return Answer(responder.FORGETFUL if lost else responder.acknowledge(text, message.id))
 
         owner, place = context.user_id, audience_of(message.channel)
         question = source_id_of(message.id)  # it may be among the memories by now
@@ -104,7 +127,8 @@ class ClaraCog(commands.Cog):
         unseen = [memory for memory in context.working if memory.id not in seen]  # still on their way to the search
         near = responder.near(responder.statements_among(found, but=question))
         lately = responder.sharing_words(text, responder.statements_among(unseen, but=question))
-        return responder.answer(near or lately) + away
+        answer = responder.answer(near or lately)
+        return Answer(answer.text + away, answer.used)
 
     async def _reply(self, message: discord.Message, answer: str) -> None:
         text = answer if len(answer) <= MAX_MESSAGE_CHARS else f"{answer[: MAX_MESSAGE_CHARS - 1]}…"

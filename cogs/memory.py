@@ -1,9 +1,8 @@
 """MemoryCog: listens to what people say, and answers `/memory …`."""
 
-import asyncio
 import logging
 from collections import deque
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 from weakref import WeakSet, WeakValueDictionary
@@ -21,6 +20,7 @@ from cortex_core import (
     MemoryManager,
     MemoryType,
     NotFoundError,
+    StoreResult,
 )
 from cortex_core.models import utc_now
 
@@ -38,19 +38,19 @@ from ._messages import (
     spoken_text,
     to_incoming,
 )
+from ._turns import Turns
 from ._views import OwnedView, Pages
-from ._wording import MAX_CHOICE_CHARS, count_of, preview, quote
+from ._wording import MAX_CHOICE_CHARS, count_of, preview, quote, where_heard
 
 log = logging.getLogger("cortex.discord")
 
-# So many messages of one channel are worked on at a time; the others wait their turn, and none is dropped.
-MESSAGES_AT_ONCE = 10
 # After a reconnect Discord may send the last messages again: they are stored once anyway, and answered once by this.
 REPLAYED_AT_MOST = 1000
 COMMANDS_PER_PERIOD, PERIOD_SECONDS = 6, 15.0
 
 Kind = Literal["identity", "semantic", "episodic", "working", "session"]
 Since = Literal["24 hours", "7 days", "30 days", "365 days"]
+Where = Literal["only between us", "everybody who can read this channel"]
 
 _SPANS = dict(zip(get_args(Since), map(timedelta, (1, 7, 30, 365)), strict=True))
 _SEARCH_LIMIT = 50
@@ -64,7 +64,7 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
     """Remembers messages, and lets everybody see and erase their own memories.
 
     For each message it dispatches `cortex_context(message, context)`: what is known for an answer, before the message
-    itself is remembered.
+    itself is remembered. If it then can't be, it dispatches `cortex_refused(message, result)`.
     """
 
     def __init__(self, bot: commands.Bot, memory: MemoryManager) -> None:
@@ -73,9 +73,9 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         self.pace = commands.CooldownMapping[Interaction].from_cooldown(
             COMMANDS_PER_PERIOD, PERIOD_SECONDS, lambda interaction: interaction.user.id
         )
-        self._turns: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[int, Turns] = WeakValueDictionary()
         self._open_views: WeakSet[OwnedView] = WeakSet()
-        self._answered: deque[int] = deque(maxlen=REPLAYED_AT_MOST)
+        self._heard: deque[int] = deque(maxlen=REPLAYED_AT_MOST)
 
     async def cog_load(self) -> None:
         """Tell the operator when messages will arrive empty."""
@@ -126,31 +126,41 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
             await self._forget_message(message_id, cached.get(message_id))
 
     async def _hear(self, message: discord.Message) -> None:
+        text = spoken_text(message, called_name(self.bot, self.memory))
+        if not (text or message.content.strip()):  # attachments alone
+            return
+        is_new = message.id not in self._heard
+        self._heard.append(message.id)
+
         def hand_out(context: MemoryContext) -> None:
-            if message.id not in self._answered:
-                self._answered.append(message.id)
+            if is_new:
                 self.bot.dispatch("cortex_context", message, context)
 
-        text = spoken_text(message, called_name(self.bot, self.memory))
-        if not text:
-            if message.content.strip():  # somebody called the bot and said nothing else
-                owner, place = owner_id_of(message.author.id), audience_of(message.channel)
-                hand_out(await self.memory.get_context(owner, audience=place))
-            return
-        async with self._turns.setdefault(message.channel.id, asyncio.Semaphore(MESSAGES_AT_ONCE)):
-            result = await self.memory.hear(to_incoming(message, text), hand_out)
+        said = to_incoming(message, text)
+        async with self._turns.setdefault(message.channel.id, Turns(message.channel.id)).take() as has_turn:
+            if not text:  # somebody called the bot and said nothing else
+                if has_turn:
+                    hand_out(await self.memory.get_context(said.user_id, audience=said.audience))
+                return
+            result = await (self.memory.hear(said, hand_out) if has_turn else self._store(message, text))
         if not result.success:
             log.warning("Message %d was not remembered: %s", message.id, result.error)
+            if is_new:
+                self.bot.dispatch("cortex_refused", message, result)
 
     async def _hear_again(self, message: discord.Message, *, is_command: bool) -> None:
         text = spoken_text(message, called_name(self.bot, self.memory))
         if is_command or not text:
-            await self.memory.forget_source(source_id_of(message.id), owner=owner_id_of(message.author.id))
+            source, owner = source_id_of(message.id), owner_id_of(message.author.id)
+            await self.memory.forget_source(source, owner=owner, edited_at=message.edited_at)
             return
-        said = to_incoming(message, text).model_dump(exclude={"user_id", "text"})
-        result = await self.memory.store(owner_id_of(message.author.id), text, **said, edited_at=message.edited_at)
+        result = await self._store(message, text, edited_at=message.edited_at)
         if not result.success:
             log.warning("The edit of message %d was not remembered: %s", message.id, result.error)
+
+    async def _store(self, message: discord.Message, text: str, *, edited_at: datetime | None = None) -> StoreResult:
+        said = to_incoming(message, text).model_dump(exclude={"user_id", "text"})
+        return await self.memory.store(owner_id_of(message.author.id), text, **said, edited_at=edited_at)
 
     async def _forget_message(self, message_id: int, cached: discord.Message | None) -> None:
         if cached is not None and not is_from_person(cached):
@@ -164,11 +174,14 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
     # Commands
 
     @app_commands.command()
-    @app_commands.describe(text="What I should keep")
+    @app_commands.describe(text="What I should keep", where="Who may hear it again; only you, unless you choose")
     @answered
-    async def remember(self, interaction: Interaction, text: app_commands.Range[str, 1, 2000]) -> None:
+    async def remember(
+        self, interaction: Interaction, text: app_commands.Range[str, 1, 2000], where: Where = "only between us"
+    ) -> None:
         """Keep something on purpose; it does not fade."""
         place = interaction.channel
+        audience = Audience.owner() if place is None or where == "only between us" else audience_of(place)
         result = await self.memory.store(
             owner_id_of(interaction.user.id),
             text,
@@ -178,12 +191,13 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
             channel_id=channel_id_of(place.id) if place else None,
             created_at=interaction.created_at,
             author_name=interaction.user.display_name,
-            audience=audience_of(place) if place else Audience.owner(),
+            audience=audience,
         )
         if not result.success:
             raise InvalidInputError(result.error or "That could not be remembered.")
         await interaction.edit_original_response(
-            content=f"I'll remember that:\n{quote(text, _REPEATED_CHARS)}", allowed_mentions=NO_MENTIONS
+            content=f"I'll remember that:\n{quote(text, _REPEATED_CHARS)}\nIt may come up {where_heard(audience)}.",
+            allowed_mentions=NO_MENTIONS,
         )
 
     @app_commands.command()

@@ -1,12 +1,14 @@
 """What Clara says, and to whom."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import discord
 import pytest
 
 from bot import Clara
-from cortex_core import LLMConfig, MemoryConfig, MemoryManager, StoreUnavailableError
+from cogs._responder import ACKNOWLEDGEMENTS
+from cortex_core import IngestionConfig, LLMConfig, MemoryConfig, MemoryManager, StoreUnavailableError
 from cortex_core.providers.local import LocalEmbedder
 from tests.cogs.conftest import World, make_world, simulate
 from tests.openai_server import Answer, ScriptedOpenAI
@@ -56,7 +58,6 @@ async def test_tells_what_was_said_lately_when_nothing_in_particular_is_asked(wo
 @pytest.mark.parametrize(
     ("said", "answer"),
     [
-        ("Clara, I live in Lisbon.", "I'll remember that."),
         ("Hi Clara!", "Hi! Tell me something about you, or ask me what I remember."),
         ("Thanks, Clara", "You're welcome."),
         ("ok Clara", "👍"),
@@ -73,6 +74,13 @@ async def test_answers_only_who_speaks_to_her(world: World, said: str, answer: s
     assert await world.ask(world.sam, said) == answer
 
 
+async def test_acknowledges_what_she_is_told_in_words_that_vary(world: World) -> None:
+    answers = [await world.ask_now(world.sam, f"Clara, I have {number} cats.") for number in range(2, 12)]
+
+    assert set(answers) <= set(ACKNOWLEDGEMENTS)
+    assert len(set(answers)) > 1
+
+
 async def test_answers_a_mention_a_reply_and_a_direct_message(world: World) -> None:
     mentioned = await world.ask(world.sam, f"<@{world.bot.user.id}> I live in Lisbon.")
     reply = world.general.last_message
@@ -82,8 +90,9 @@ async def test_answers_a_mention_a_reply_and_a_direct_message(world: World) -> N
     await world.sam.send_dm("I have a secret garden.")
     direct = world.sam.user.dm_channel.last_message
 
-    assert mentioned == "I'll remember that."
-    assert [answer.content for answer in (replied, direct) if answer is not None] == ["I'll remember that."] * 2
+    assert replied is not None
+    assert direct is not None
+    assert {mentioned, replied.content, direct.content} <= set(ACKNOWLEDGEMENTS)
     said = {memory.content for memory in await world.memories(world.sam)}
     assert said == {"I have a secret garden.", "I live in Lisbon."}
 
@@ -136,7 +145,55 @@ async def test_answers_without_a_reference_where_she_may_not_read_back(world: Wo
     blind = {world.guild.me: discord.PermissionOverwrite(view_channel=True, read_message_history=False)}
     channel = world.guild.create_text_channel("blind", overwrites=blind)
 
-    assert await world.ask(world.sam, "Clara, I live in Lisbon.", channel) == "I'll remember that."
+    assert await world.ask(world.sam, "Clara, I live in Lisbon.", channel) in ACKNOWLEDGEMENTS
+
+
+class TestRefusals:
+    """She owns up to what she could not keep."""
+
+    @pytest.fixture
+    async def memory(self, memory_config: MemoryConfig, embedder: LocalEmbedder) -> AsyncIterator[MemoryManager]:
+        ingestion = IngestionConfig(over_long="refuse", max_content_chars=100)
+        config = memory_config.model_copy(update={"ingestion": ingestion})
+        async with MemoryManager(config, embedder=embedder) as memory:
+            yield memory
+
+    REFUSAL = "I could not keep that: That is too long to remember: at most 100 characters fit into one memory."
+
+    async def test_are_told_once_to_who_spoke_to_her(self, world: World) -> None:
+        answer = await world.ask(world.sam, "Clara, my cat is called Miso. " + "She sleeps. " * 20)
+
+        assert answer.count(self.REFUSAL) == 1
+        reply = world.general.last_message
+        assert reply is not None
+        assert reply.content == self.REFUSAL
+        assert reply.reference is not None
+        assert await world.memories(world.sam) == []
+
+    async def test_are_told_to_nobody_else(self, world: World) -> None:
+        assert await world.ask(world.sam, "My cat is called Miso. " + "She sleeps. " * 20) == ""
+
+
+class TestUse:
+    """Memories are counted as used when a reply rests on them, not when they merely were found."""
+
+    async def used(self, world: World) -> dict[str, int]:
+        return {memory.content: memory.access_count for memory in await world.memories(world.sam)}
+
+    async def test_counts_what_an_answer_quotes(self, world: World) -> None:
+        await world.sam.send(world.general, TOLD)
+        await world.sam.send(world.general, "The weather is fine.")
+
+        assert TOLD in await world.ask(world.sam, ASKED)
+
+        assert await self.used(world) == {TOLD: 1, "The weather is fine.": 0, "what is my cat called?": 0}
+
+    async def test_counts_nothing_for_a_statement(self, world: World) -> None:
+        await world.sam.send(world.general, TOLD)
+
+        await world.ask(world.sam, "Clara, my cat is called Miso, as I said.")
+
+        assert set((await self.used(world)).values()) == {0}
 
 
 class TestAudience:
@@ -213,6 +270,16 @@ class TestLanguageModel:
         assert TOLD in user["content"]
         assert '"sam"' in user["content"]
 
+    async def test_counts_what_it_was_given_from_long_term_memory(self, world: World) -> None:
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        await world.memory.store(world.owner(world.sam), TOLD, created_at=yesterday)
+        await world.flush()
+
+        await world.sam.send_dm("What is my cat called?")
+
+        used = {memory.content: memory.access_count for memory in await world.memories(world.sam)}
+        assert used == {TOLD: 1, "What is my cat called?": 0}
+
     async def test_no_private_memory_reaches_it_in_a_public_place(self, world: World, server: ScriptedOpenAI) -> None:
         await world.sam.send_dm("My secret project is a chocolate fountain.")
         await world.ask(world.sam, "Clara, what is my secret project?")
@@ -243,7 +310,7 @@ async def test_a_bot_without_extra_names_ignores_its_name(memory: MemoryManager)
     async with simulate(Clara(memory)) as env:
         world = make_world(env, memory)
         assert await world.ask(world.sam, "Clara, I live in Lisbon.") == ""
-        assert await world.ask(world.sam, f"{world.bot.user.mention} I live in Lisbon.") == "I'll remember that."
+        assert await world.ask(world.sam, f"{world.bot.user.mention} I live in Lisbon.") in ACKNOWLEDGEMENTS
 
 
 async def test_without_a_database_she_knows_what_was_said_lately(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,19 +42,36 @@ def buttons_of(answer: simcord.ResponseMessage) -> dict[str, dict[str, Any]]:
 
 
 class TestRemember:
-    async def test_keeps_it_pinned_with_the_audience_of_the_place(self, world: World) -> None:
+    async def test_keeps_it_pinned_and_between_us(self, world: World) -> None:
         answer = await use(world, "remember", text="My cat is called Miso.")
 
-        assert answer.content == "I'll remember that:\n> My cat is called Miso."
+        assert answer.content == (
+            "I'll remember that:\n> My cat is called Miso.\nIt may come up only in direct messages with me."
+        )
         (memory,) = await world.memories(world.sam)
         assert (memory.content, memory.source, memory.is_pinned) == ("My cat is called Miso.", "remember", True)
-        assert memory.audience == str(Audience.guild(world.guild.id))
+        assert memory.audience == str(Audience.owner())
         assert memory.author_name == "sam"
 
-    async def test_works_in_a_direct_message(self, world: World) -> None:
-        result = await world.sam.user.slash("memory remember", text="My cat is called Miso.")
+    async def test_is_published_only_on_request(self, world: World) -> None:
+        text, everybody = "My cat is called Miso.", "everybody who can read this channel"
+        openly = await use(world, "remember", text=text, where=everybody)
+        to_a_few = await world.sam.slash(world.staff, "memory remember", text=text, where=everybody)
+
+        assert openly.content.endswith("\nIt may come up anywhere in this server, and in direct messages with me.")
+        assert to_a_few.response is not None
+        assert to_a_few.response.content.endswith("\nIt may come up in this channel, and in direct messages with me.")
+        assert {memory.audience for memory in await world.memories(world.sam)} == {
+            str(Audience.guild(world.guild.id)),
+            str(Audience.channel(world.guild.id, world.staff.id)),
+        }
+
+    @pytest.mark.parametrize("where", ["only between us", "everybody who can read this channel"])
+    async def test_is_the_owners_alone_in_a_direct_message(self, world: World, where: str) -> None:
+        result = await world.sam.user.slash("memory remember", text="My cat is called Miso.", where=where)
 
         assert result.response is not None
+        assert result.response.content.endswith("\nIt may come up only in direct messages with me.")
         (memory,) = await world.memories(world.sam)
         assert memory.audience == str(Audience.owner())
 
@@ -63,7 +80,7 @@ class TestRemember:
 
         assert not answer.message.mention_everyone
         assert answer.message.role_mentions == []
-        (quoted,) = answer.content.splitlines()[1:]
+        quoted = answer.content.splitlines()[1]
         assert quoted.startswith("> @\u200beveryone \\<")
         assert r"\[click]" in quoted
         assert "\u202e" not in quoted
@@ -71,7 +88,7 @@ class TestRemember:
         assert memory.content == EVIL
 
     async def test_a_long_text_fits_into_the_answer(self, world: World) -> None:
-        answer = await use(world, "remember", text="*" * 2000)
+        answer = await use(world, "remember", text="*" * 2000, where="everybody who can read this channel")
 
         assert len(answer.content) <= 2000
 
@@ -295,7 +312,7 @@ class TestForget:
         form = await world.sam.click(answer, custom_id="cortex:v1:forget-all:open")
         wrong = await world.sam.submit_modal(form, {"cortex:v1:forget-all:phrase": "yes"})
         assert wrong.response is not None
-        assert wrong.response.content.startswith("Nothing was forgotten.")
+        assert wrong.response.content.startswith("That isn't the phrase.")
         form = await world.sam.click(answer, custom_id="cortex:v1:forget-all:open")
         await world.sam.submit_modal(form, {"cortex:v1:forget-all:phrase": " Forget  everything"})
 
@@ -335,13 +352,48 @@ class TestForget:
             take_away(world, away, "erasure.erase")
             failed = await world.sam.click(answer, custom_id="cortex:v1:forget:confirm")
 
-        assert [message.content for message in failed.followups] == [AWAY]
+        assert [message.content for message in failed.followups] == [AWAY_WHILE_FORGETTING]
         assert [type(error) for error in world.env.errors] == [StoreUnavailableError]
         await world.sam.click(answer, custom_id="cortex:v1:forget:confirm")
         assert answer.content.startswith("Forgotten for good: 1 memory.")
 
+    @pytest.mark.parametrize("ending", ["called off", "timed out"])
+    async def test_after_a_failure_it_claims_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, ending: str
+    ) -> None:
+        await tell(world, "My cat is called Miso.")
+        answer = await use(world, "forget", last=1)
+        take_away(world, monkeypatch, "erasure.erase")
+        await world.sam.click(answer, custom_id="cortex:v1:forget:confirm")
+        assert len(world.env.errors) == 1
 
-AWAY = "I can't reach my memory right now, so nothing was changed. Please try again in a minute."
+        if ending == "called off":
+            await world.sam.click(answer, label="Cancel")
+        else:
+            await world.env.advance_time(181)
+
+        assert answer.content == PARTLY_GONE
+        assert answer.components == []
+
+    async def test_a_failure_to_forget_everything_claims_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await tell(world, "My cat is called Miso.")
+        answer = await use(world, "forget", everything=True)
+        take_away(world, monkeypatch, "erasure.erase_everything")
+        form = await world.sam.click(answer, custom_id="cortex:v1:forget-all:open")
+
+        failed = await world.sam.submit_modal(form, {"cortex:v1:forget-all:phrase": "forget everything"})
+
+        assert [message.content for message in failed.followups] == [AWAY_WHILE_FORGETTING]
+        assert len(world.env.errors) == 1
+        await world.sam.click(answer, label="Cancel")
+        assert answer.content == PARTLY_GONE
+
+
+AWAY = "I can't reach my memory right now. Please try again later."
+PARTLY_GONE = "Part of it may be gone already; please repeat that later."
+AWAY_WHILE_FORGETTING = f"I can't reach my memory right now. {PARTLY_GONE}"
 
 
 class TestFailures:

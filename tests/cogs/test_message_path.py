@@ -11,16 +11,17 @@ import pytest
 from discord.ext import commands
 from discord.ext.test import backend
 
-from cortex_core import MemoryContext, MemoryManager
+from cortex_core import MemoryContext, MemoryManager, StoreResult
 
 
 @dataclass
 class Host:
-    """Somebody's bot with the extension, and the contexts that it was handed."""
+    """Somebody's bot with the extension, and what it was handed."""
 
     bot: commands.Bot
     memory: MemoryManager
     contexts: list[tuple[discord.Message, MemoryContext]] = field(default_factory=list)
+    refused: list[tuple[discord.Message, StoreResult]] = field(default_factory=list)
 
     async def say(self, text: str, **where: object) -> discord.Message:
         return await dpytest.message(text, **where)
@@ -43,6 +44,10 @@ async def host(memory: MemoryManager) -> AsyncIterator[Host]:
     @bot.listen()
     async def on_cortex_context(message: discord.Message, context: MemoryContext) -> None:
         host.contexts.append((message, context))
+
+    @bot.listen()
+    async def on_cortex_refused(message: discord.Message, result: StoreResult) -> None:
+        host.refused.append((message, result))
 
     @bot.event
     async def on_command_error(_: object, error: Exception) -> None:
@@ -146,13 +151,34 @@ async def test_a_replayed_event_stores_nothing_twice_and_is_answered_once(host: 
     assert len(host.contexts) == 1
 
 
-async def test_many_messages_at_once_all_arrive(host: Host) -> None:
+@pytest.mark.parametrize(("said", "recalled"), [(40, 40), (130, 110)])
+async def test_many_messages_at_once_all_arrive_and_some_are_not_recalled_for(
+    host: Host, caplog: pytest.LogCaptureFixture, said: int, recalled: int
+) -> None:
     config = dpytest.get_config()
-    for number in range(40):
+    channel = config.channels[0]
+    with caplog.at_level(logging.INFO, "cortex"):
+        for number in range(said):
+            backend.make_message(f"Thing number {number}", config.members[0], channel)
+        await dpytest.run_all_events()
+
+    await host.memory.flush()
+    assert await host.memory.count_memories(f"discord-{config.members[0].id}") == said
+    assert len(host.contexts) == recalled
+    told = [record.message for record in caplog.records if f"Channel {channel.id}" in record.message]
+    assert len(told) == (said > recalled)
+
+
+async def test_a_calmer_channel_is_recalled_for_again(host: Host) -> None:
+    config = dpytest.get_config()
+    for number in range(120):
         backend.make_message(f"Thing number {number}", config.members[0], config.channels[0])
     await dpytest.run_all_events()
+    host.contexts.clear()
 
-    assert len(await host.contents()) == 40
+    await host.say("My cat is called Miso.")
+
+    assert len(host.contexts) == 1
 
 
 async def test_a_failure_stays_in_the_log_and_holds_no_content(
@@ -175,6 +201,16 @@ async def test_a_refused_message_is_logged_by_its_id(host: Host, caplog: pytest.
     assert await host.contents() == []
     assert all("\u200b" not in record.message for record in caplog.records)
     assert str(message.id) in caplog.text
+
+
+async def test_a_refused_message_is_handed_out_once(host: Host) -> None:
+    message = await host.say("\u200b\u2060")
+    host.bot.dispatch("message", message)
+    await dpytest.run_all_events()
+
+    [(refused, result)] = host.refused
+    assert refused.id == message.id
+    assert (result.success, result.error) == (False, "There is nothing to remember in an empty text.")
 
 
 async def test_a_missing_intent_is_named_once(memory: MemoryManager, caplog: pytest.LogCaptureFixture) -> None:

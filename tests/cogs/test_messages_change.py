@@ -67,6 +67,20 @@ class TestEdits:
 
         assert await contents(world) == []
 
+    @pytest.mark.parametrize("between", ["", "?roll"])
+    async def test_that_take_it_away_leave_room_for_later_ones(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, between: str
+    ) -> None:
+        monkeypatch.setattr(world.bot, "command_prefix", "?")
+        message = await world.sam.send(world.general, "My cat is called Miso.", attachments=[("cat.png", b"cat")])
+        await world.sam.edit(message, between)
+        assert await contents(world) == []
+
+        await world.env.advance_time(1)
+        await world.sam.edit(message, "My cat is called Mochi.")
+
+        assert await contents(world) == ["My cat is called Mochi."]
+
     async def test_that_change_nothing_are_none(self, world: World) -> None:
         message = await world.sam.send(world.general, "https://example.com is my site.")
         world.env.backend.edit_message(world.general.id, message.id, {"embeds": [{"title": "Example"}]})

@@ -76,20 +76,23 @@ class TestQuestions:
 
 class TestAnswers:
     def test_say_how_sure_they_are(self) -> None:
-        sure = responder.answer([memory(similarity=0.6)])
-        unsure = responder.answer([memory(similarity=0.3)])
+        sure = responder.answer([memory(similarity=0.6)]).text
+        unsure = responder.answer([memory(similarity=0.3)]).text
 
         assert sure == "You told me <t:1767312000:R>:\n> My cat is called Miso."
         assert unsure == f"I'm not sure, but this may help. {sure}"
 
     def test_leave_out_what_is_beside_the_point(self) -> None:
         assert responder.near([memory(similarity=0.1)]) == []
-        assert responder.answer([]) == responder.NOTHING
-        both = responder.answer([memory(similarity=0.6), memory("The weather is fine.", similarity=0.3)])
-        assert "weather" not in both
+        assert responder.answer([]).text == responder.NOTHING
+        cat, weather = memory(similarity=0.6), memory("The weather is fine.", similarity=0.3)
+        both = responder.answer([cat, weather])
+        assert "weather" not in both.text
+        assert list(both.used) == [cat]
 
     def test_quote_three_at_most(self) -> None:
-        assert responder.answer([memory(similarity=0.6)] * 9).count("You told me") == 3
+        assert responder.answer([memory(similarity=0.6)] * 9).text.count("You told me") == 3
+        assert len(responder.recount([memory()] * 9).used) == 3
 
     def test_words_stand_in_for_a_search_that_saw_nothing(self) -> None:
         said = [memory(), memory("My cat sleeps."), memory("What a day for you")]
@@ -97,9 +100,22 @@ class TestAnswers:
         assert responder.sharing_words("what is my cat called for you", said) == said[:1]
 
     def test_name_another_speaker(self) -> None:
-        answer = responder.answer([memory(similarity=0.6, author_id="discord-2", author_name="R*b*n")])
+        answer = responder.answer([memory(similarity=0.6, author_id="discord-2", author_name="R*b*n")]).text
 
         assert answer.startswith(r"R\*b\*n said <t:")
+
+
+class TestAcknowledgements:
+    def test_vary_with_the_message_and_are_the_same_for_the_same_one(self) -> None:
+        snowflakes = [1_500_000_000_000_000_000 + (997 * number << 22) for number in range(100)]
+
+        answers = [responder.acknowledge("I live in Lisbon.", snowflake) for snowflake in snowflakes]
+
+        assert set(answers) == set(responder.ACKNOWLEDGEMENTS)
+        assert answers == [responder.acknowledge("I live in Lisbon.", snowflake) for snowflake in snowflakes]
+
+    def test_own_up_that_words_forget_nothing(self) -> None:
+        assert "/memory forget" in responder.acknowledge("Forget my sister", 1)
 
 
 class TestLists:
