@@ -108,6 +108,7 @@ def main() -> int:
         exit_code: int = playground.main()
         return exit_code
     discord.utils.setup_logging()
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # she never speaks
     try:
         asyncio.run(run_until_signal(run_clara(token)))
     except Interrupted:

@@ -51,8 +51,8 @@ WELCOME = {
     "general": (
         "Hi, I'm Clara, and I remember what people tell me. Tell me something about yourself, for example "
         "“My favourite tea is jasmine”, and then ask “Clara, what is my favourite tea?”.\n"
-        "Restart the playground and ask again: I will still know. Type `/memory` to search, list or forget what I "
-        "keep, and choose under “Viewing as” who you are."
+        "Restart the playground, open the new address and ask again: I will still know. Type `/memory` to search, "
+        "list or forget what I keep, and choose under “Viewing as” who you are."
     ),
     "staff": (
         "Hi, I'm Clara. Only Ada and I can read this channel, so what is said here comes up nowhere else. "
@@ -151,7 +151,7 @@ class Clockwork:
 
         async def perform_in_turn(context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
             async with self._turn:
-                await self._catch_up()
+                await self._catch_up(preview)
                 try:
                     return await perform(context_id, body)
                 finally:
@@ -162,12 +162,12 @@ class Clockwork:
     async def beat(self, preview: "Preview") -> None:
         """Set the clock, and show on the page what happened without an action: a message, an expired button."""
         async with self._turn:
-            await self._catch_up()
+            await self._catch_up(preview)
             if len(self._env.backend.transcript) > self._seen:
                 await preview.refresh()
                 self._seen = len(self._env.backend.transcript)
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, preview: "Preview") -> None:
         """Let the bot live through the real time that passed since the last time."""
         behind = time.monotonic() - self._env.backend.clock.elapsed
         self._env.settle_timeout = HEARTBEAT_TIMEOUT.total_seconds()
@@ -178,6 +178,7 @@ class Clockwork:
         finally:
             self._env.settle_timeout = ACTION_TIMEOUT.total_seconds()
         self._set()
+        preview.capture_time = datetime.now(UTC)  # from which the page counts “3 minutes ago”
 
     def _set(self) -> None:
         """Let the simulator's UTC be the real one.

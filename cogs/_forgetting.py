@@ -9,7 +9,7 @@ from discord.ui import Button, Select, TextInput
 
 from cortex_core import Memory, MemoryManager, Receipt
 
-from ._errors import Interaction, tell
+from ._errors import Interaction
 from ._messages import owner_id_of
 from ._views import OwnedModal, OwnedView, memories_embed
 from ._wording import MAX_CHOICE_CHARS, count_of, preview, receipt_text
@@ -129,11 +129,17 @@ class _Picker(Select[ForgetSome]):
 class ForgetEverything(_Dialog):
     """Asks before everything about a person is erased; one click is not enough."""
 
-    async def ask(self, count: int) -> None:
+    def __init__(
+        self, interaction: Interaction, open_views: WeakSet[OwnedView], memory: MemoryManager, count: int
+    ) -> None:
+        super().__init__(interaction, open_views, memory)
+        self._count = count
+
+    async def ask(self, hint: str = "") -> None:
         """Say what is about to go."""
         await self.show(
-            content=f"This erases **everything** I know about you: {count_of(count)}, what I learned from them, and "
-            "our current conversation, from every server and from our direct messages. It can't be undone."
+            content=f"This erases **everything** I know about you: {count_of(self._count)}, what I learned from them, "
+            f"and our current conversation, from every server and from our direct messages. It can't be undone.{hint}"
         )
 
     async def erase(self, interaction: Interaction) -> None:
@@ -168,7 +174,10 @@ class _PhraseForm(OwnedModal):
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
         """Compare the phrase, whatever its letter case."""
-        if " ".join(self.phrase.value.casefold().split()) != PHRASE:
-            await tell(interaction, f"That isn't the phrase. To go on, press the button again and type “{PHRASE}”.")
+        if " ".join(self.phrase.value.casefold().split()) == PHRASE:
+            await self._dialog.erase(interaction)
             return
-        await self._dialog.erase(interaction)
+        await self._dialog.accept(interaction)
+        if not self._dialog.is_finished():  # otherwise the answer already says how it ended
+            hint = f"That isn't the phrase. To go on, press the button again and type “{PHRASE}”."
+            await self._dialog.ask(f"\n\n**{hint}**")

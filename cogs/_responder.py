@@ -12,6 +12,8 @@ from ._wording import quote, when
 
 NOTHING = "I don't remember anything about that."
 NOTHING_TO_RECOUNT = "You haven't told me anything here that I could repeat yet."
+ONLY_ANSWERS = "I can only answer from what you told me; ask me a question."
+WORDS_FORGET_NOTHING = "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first."
 FORGETFUL = "I can't reach my memory right now, so I may not remember this. Please tell me again later."
 
 ACKNOWLEDGEMENTS = (
@@ -41,7 +43,11 @@ _OPEN_WORDS = _RECALLING | {
     "what", "who", "you"
 }  # fmt: skip
 
-_FORGET = re.compile(r"(please\s+)?(forget|erase|delete)\b", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"(please\s+)?((?P<forget>forget|erase|delete)|ignore|tell|show|list|help|stop|remember\s+(me|everything|what))\b(?!-)",
+    re.IGNORECASE,
+)
+_WHO_ARE_YOU = re.compile(r"(who|what) are you|what (can|do) you do|what(.s| is) your name", re.IGNORECASE)
 
 GREETING = "Hi! Tell me something about you, or ask me what I remember."
 _SMALL_TALK = {
@@ -62,6 +68,21 @@ def is_question(text: str) -> bool:
     return text.rstrip(" \"')").endswith(_QUESTION_MARKS) or _QUESTION.match(text) is not None
 
 
+def is_statement(text: str) -> bool:
+    """Whether it can be the answer to a question: it neither asks for something nor tells Clara what to do."""
+    return not is_question(text) and _REQUEST.match(text) is None
+
+
+def asks_who_she_is(text: str) -> bool:
+    """Whether it asks for Clara herself."""
+    return _WHO_ARE_YOU.fullmatch(text.rstrip(" ?!.")) is not None
+
+
+def introduce(name: str) -> str:
+    """Say who she is, and what she goes by."""
+    return f"I'm {name}: I remember what I'm told, and I answer from that and from nothing else."
+
+
 def asks_for_anything(text: str) -> bool:
     """Whether it asks what is remembered, without naming a topic, as “What did I tell you?” does."""
     words = set(re.findall(r"\w+", text.casefold()))
@@ -74,21 +95,21 @@ def small_talk(reason: Rejection) -> str:
 
 
 def acknowledge(text: str, message_id: int) -> str:
-    """Answer a statement; in words that vary from message to message, and are the same for the same one."""
-    if _FORGET.match(text):
-        return "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first."
+    """Answer a request, or a statement in words that vary from message to message and are the same for the same one."""
+    if request := _REQUEST.match(text):
+        return WORDS_FORGET_NOTHING if request["forget"] else ONLY_ANSWERS
     # The lowest bits of Discord's ids hardly change, so a number of phrases that is a power of two would not vary.
     return ACKNOWLEDGEMENTS[message_id % len(ACKNOWLEDGEMENTS)]
 
 
 def statements_among(memories: Iterable[Memory], *, but: str) -> list[Memory]:
-    """Return the memories that can answer a question, which other questions can't.
+    """Return the memories that can answer a question, which other questions and requests can't.
 
     Args:
         memories: In any order, which is kept.
         but: The source of the question itself, which may be among them already.
     """
-    return [memory for memory in memories if memory.source_id != but and not is_question(memory.content)]
+    return [memory for memory in memories if memory.source_id != but and is_statement(memory.content)]
 
 
 def near(found: Iterable[Memory]) -> list[Memory]:
@@ -120,7 +141,7 @@ def recount(recent: Sequence[Memory]) -> Answer:
 
 def _quote_first(memories: Sequence[Memory]) -> Answer:
     quoted = memories[:_MAX_QUOTED]
-    return Answer("\n".join(map(_cite, quoted)), quoted)
+    return Answer("\n\n".join(map(_cite, quoted)), quoted)
 
 
 def _cite(memory: Memory) -> str:

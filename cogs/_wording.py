@@ -10,7 +10,6 @@ MAX_MESSAGE_CHARS = 2000
 MAX_CHOICE_CHARS = 100
 
 _NOT_SHOWN = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
-_NEARLY_THE_SAME, _CLOSE = 0.6, 0.35
 
 
 def preview(text: str, limit: int) -> str:
@@ -29,6 +28,12 @@ def quote(text: str, limit: int = 200) -> str:
 def when(memory: Memory) -> str:
     """Return how long ago it was said, in each reader's own time zone."""
     return discord.utils.format_dt(memory.created_at, "R")
+
+
+def choice_name(memory: Memory) -> str:
+    """Return a memory as a suggestion, where no time stamp works; with its time, since the same may be said twice."""
+    said = f" ({memory.created_at:%d %b %Y %H:%M} UTC)"
+    return preview(memory.content, MAX_CHOICE_CHARS - len(said)) + said
 
 
 def link_to(memory: Memory) -> str | None:
@@ -61,7 +66,8 @@ def describe(memory: Memory, *, ranked: bool = False) -> str:
     if link := link_to(memory):
         details.append(f"[where you said it]({link})")
     if ranked:
-        details.append(_why(memory))
+        by_meaning = memory.similarity is not None
+        details.append(f"similarity {memory.similarity:.2f}" if by_meaning else "found by its words")
     return f"{quote(memory.content)}\n{' · '.join(details)}"
 
 
@@ -73,27 +79,15 @@ def count_of(number: int, thing: str = "memory") -> str:
 
 def receipt_text(receipt: Receipt) -> str:
     """Return what was erased, tier by tier."""
-    lines = [
-        f"Forgotten for good: {count_of(len(receipt.memory_ids))}.",
-        f"- long-term memory: {receipt.long_term:,}",
-        f"- working memory: {receipt.working:,}",
-        f"- what I had learned about you from them: {count_of(receipt.identity_facts, 'fact')}",
+    tiers = [
+        (receipt.long_term, f"long-term memory: {receipt.long_term:,}"),
+        (receipt.working, f"working memory: {receipt.working:,}"),
+        (receipt.identity_facts, f"what I had learned about you from them: {count_of(receipt.identity_facts, 'fact')}"),
+        (receipt.dead_letters, f"writes that had failed: {receipt.dead_letters:,}"),
+        (receipt.session, "our current conversation"),
     ]
-    if receipt.dead_letters:
-        lines.append(f"- writes that had failed: {receipt.dead_letters:,}")
-    if receipt.session:
-        lines.append("- our current conversation")
-    return "\n".join(lines)
-
-
-def _why(memory: Memory) -> str:
-    similarity = memory.similarity
-    if similarity is None:
-        return "found by its words"
-    reason = "shares words with it"
-    if similarity >= _CLOSE:
-        reason = "means nearly the same" if similarity >= _NEARLY_THE_SAME else "close in meaning"
-    return f"{reason} (similarity {similarity:.2f}, score {memory.score or 0.0:.2f})"
+    lines = [f"- {line}" for erased, line in tiers if erased]
+    return "\n".join([f"Forgotten for good: {count_of(len(receipt.memory_ids))}.", *lines])
 
 
 def _guild_of(memory: Memory) -> int | None:

@@ -106,6 +106,8 @@ class ClaraCog(commands.Cog):
             return Answer(responder.GREETING)
         if reason := self.memory.rejection.why_reject(self._name.sub("", text)):
             return Answer(responder.small_talk(reason))
+        if responder.asks_who_she_is(text):
+            return Answer(responder.introduce(self.name))
         if not responder.is_question(text):
             lost = {Degradation.HOT_LAYER, Degradation.LONG_TERM} <= set(context.degraded)
             return Answer(responder.FORGETFUL if lost else responder.acknowledge(text, message.id))

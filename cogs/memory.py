@@ -38,9 +38,10 @@ from ._messages import (
     spoken_text,
     to_incoming,
 )
+from ._responder import is_statement
 from ._turns import Turns
 from ._views import OwnedView, Pages
-from ._wording import MAX_CHOICE_CHARS, count_of, preview, quote, where_heard
+from ._wording import choice_name, count_of, quote, where_heard
 
 log = logging.getLogger("cortex.discord")
 
@@ -264,7 +265,7 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         if everything:
             count = len({memory.id for memory in await self._recent(owner, _SUGGESTED_FROM)})
             count = max(count, await self.memory.count_memories(owner))
-            await ForgetEverything(interaction, self._open_views, self.memory).ask(count)
+            await ForgetEverything(interaction, self._open_views, self.memory, count).ask()
             return
         found = await self._find(owner, query) if query else (await self._recent(owner, last or 1))[:last]
         if not found:
@@ -272,23 +273,19 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         choose = query is not None and len(found) > 1
         await ForgetSome(interaction, self._open_views, self.memory, found, choose=choose).ask()
 
-    @search.autocomplete("query")
-    async def _suggest_words(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=line, value=line) for line, _ in await self._suggest(interaction, typed)]
-
     @forget.autocomplete("query")
-    async def _suggest_memories(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return [app_commands.Choice(name=line, value=id_) for line, id_ in await self._suggest(interaction, typed)]
-
-    async def _suggest(self, interaction: Interaction, typed: str) -> list[tuple[str, str]]:
-        """Return the person's recent memories that contain what is typed, each as its line and its id."""
+    async def _suggest(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Offer the person's recent memories that contain what is typed, questions and requests last."""
         try:
             recent = await self.memory.list_memories(owner_id_of(interaction.user.id), limit=_SUGGESTED_FROM)
         except CortexError as error:
             log.info("There are no suggestions: %s", error)
             return []
-        lines = [(preview(memory.content, MAX_CHOICE_CHARS), str(memory.id)) for memory in recent]
-        return [(line, id_) for line, id_ in lines if typed.casefold() in line.casefold()][:MAX_CHOICES]
+        matching = [memory for memory in recent if typed.casefold() in memory.content.casefold()]
+        matching.sort(key=lambda memory: not is_statement(memory.content))
+        return [
+            app_commands.Choice(name=choice_name(memory), value=str(memory.id)) for memory in matching[:MAX_CHOICES]
+        ]
 
     async def _find(self, owner: str, query: str) -> list[Memory]:
         """Return the memory that was picked from the suggestions, or what answers free text."""

@@ -35,10 +35,12 @@ app.add_typer(inspection.redis, name="redis")
 
 @app.callback()
 def settings(
+    context: typer.Context,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="the settings, instead of config.toml")] = None,
 ) -> None:
     """Long-term memory for Discord bots."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    if context.invoked_subcommand != "run":  # the bot sets up its own
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     if config:
         os.environ[CONFIG_FILE_VARIABLE] = os.fspath(config)  # where whatever this process starts looks for it
 

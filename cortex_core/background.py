@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
-_ASK_AGAIN = 0.1
 _HOPELESS_AFTER = 10.0
 
 _abandoned: set[asyncio.Task[Any]] = set()
@@ -48,6 +47,13 @@ def _forget_abandoned(task: asyncio.Task[Any]) -> None:
     _abandoned.discard(task)
     if not task.cancelled():
         task.exception()  # nobody waits for it any more
+
+
+def _raise_swallowed_cancellation() -> None:
+    """End a task that somebody cancelled: redis-py swallows that when it comes just as a command is sent."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Outage:
@@ -83,6 +89,11 @@ class BackgroundLoop:
         self._step = step
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and neither closed nor cancelled by somebody else."""
+        return self._task is not None and not self._task.done()
+
     def start(self) -> None:
         """Begin; the loop belongs to the running event loop."""
         self._task = asyncio.create_task(self._run(), name=f"cortex {self._name}")
@@ -91,9 +102,8 @@ class BackgroundLoop:
         """Stop at the next point where it waits."""
         if self._task is None:
             return
-        while not self._task.done():  # redis-py swallows a cancellation that comes when a send is done
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=_ASK_AGAIN)
+        self._task.cancel()
+        await asyncio.wait([self._task])
         self._task = None
 
     async def _run(self) -> None:
@@ -101,6 +111,7 @@ class BackgroundLoop:
         while True:
             try:
                 await self._step()
+                _raise_swallowed_cancellation()
                 pause = _FIRST_PAUSE
             except (StoreUnavailableError, ProviderUnavailableError) as error:
                 is_first = pause == _FIRST_PAUSE

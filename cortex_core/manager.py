@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from cortex_core.audience import Audience
 from cortex_core.bootstrap import Parts, open_parts
+from cortex_core.cleaning import clean_text
 from cortex_core.config import MemoryConfig
 from cortex_core.errors import CortexError
 from cortex_core.ingestion.emotion import EmotionScorer
@@ -333,7 +334,13 @@ class MemoryManager:
             edited_at: The time of an edit that left nothing to remember; a later edit may be stored again.
         """
         version = version_of(edited_at) if edited_at else MAX_VERSION
-        deletion = Deletion(source_id=source_id, memory_id=memory_id_of(source_id), owner=owner, up_to_version=version)
+        source_id = clean_text(source_id)  # as it was stored
+        deletion = Deletion(
+            source_id=source_id,
+            memory_id=memory_id_of(source_id),
+            owner=check_user_id(owner) if owner else None,
+            up_to_version=version,
+        )
         return await self._open_parts.forgetter.forget_source(deletion)
 
     # Parts

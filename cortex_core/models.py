@@ -200,7 +200,7 @@ class Deletion(Model):
     source_id: str
     memory_id: UUID
     owner: UserId | None = None
-    up_to_version: int = MAX_VERSION
+    up_to_version: int = Field(default=MAX_VERSION, le=MAX_VERSION)
 
 
 class Fact(Model):

@@ -37,6 +37,14 @@ ANSWER_TIMEOUT_MS = 30_000
 
 
 @contextmanager
+def passable_folder() -> Iterator[Path]:
+    """Make a folder for the time being that also the account of root's servers can enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+@contextmanager
 def playground(data: Path, place: str) -> Iterator[str]:
     """Run the playground over `data` and give its address."""
     settings = {"CORTEX_EMBEDDED__DATA_DIR": str(data), "PLACE": place}
@@ -70,7 +78,7 @@ def take(browser_path: str, output: Path, place: str) -> None:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only this script needs it
 
     with (
-        tempfile.TemporaryDirectory() as data,
+        passable_folder() as data,
         tempfile.TemporaryDirectory() as profile,
         sync_playwright() as playwright,
         playwright.chromium.launch_persistent_context(
@@ -83,7 +91,7 @@ def take(browser_path: str, output: Path, place: str) -> None:
     ):
         page = browser.new_page()
         for text in (TOLD, ASKED):
-            with playground(Path(data), place) as address:
+            with playground(data, place) as address:
                 page.goto(address)
                 say(page, text)
                 if text == ASKED:

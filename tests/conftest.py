@@ -38,6 +38,15 @@ def servers_dir() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """An empty folder, in the place of pytest's own, which root's embedded servers could not enter."""
+    path = Path(tempfile.mkdtemp(prefix="cortex-test-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
 @pytest.fixture(scope="session")
 async def servers(servers_dir: Path) -> AsyncIterator[EmbeddedServers]:
     """One PostgreSQL, with a migrated template database, and one Valkey for the whole run."""

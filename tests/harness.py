@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import asyncpg
@@ -28,6 +28,36 @@ async def eventually(condition: Callable[[], object], *, seconds: float = PATIEN
             return
         assert time.monotonic() < end, "it never happened"
         await asyncio.sleep(0.01)
+
+
+class Gate:
+    """Goes in front of a coroutine function and holds its first call up, or that call's answer, until it is opened."""
+
+    def __init__(self, call: Callable[..., Awaitable[object]], *, holds_answer: bool = False) -> None:
+        self._reached = asyncio.Event()
+        self._call = call
+        self._holds_answer = holds_answer
+        self._opened = asyncio.Event()
+
+    async def __call__(self, *args: object, **kwargs: object) -> object:
+        if self._reached.is_set():
+            return await self._call(*args, **kwargs)
+        if self._holds_answer:
+            answer = await self._call(*args, **kwargs)
+            await self._hold()
+            return answer
+        await self._hold()
+        return await self._call(*args, **kwargs)
+
+    async def wait_until_reached(self) -> None:
+        await asyncio.wait_for(self._reached.wait(), PATIENCE)
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def _hold(self) -> None:
+        self._reached.set()
+        await self._opened.wait()
 
 
 class ScriptedEmbedder:

@@ -60,7 +60,8 @@ def forget(
     count = run(_count(user, ids))
     if not yes:
         what = "these" if ids else "everything"
-        _confirm(f"Forget {what} ({count} memories) of {user} for good?")
+        amount = "1 memory" if count == 1 else f"{count} memories"
+        _confirm(f"Forget {what} ({amount}) of {user} for good?")
     receipt = run(_forget(user, ids))
     if as_json:
         print_json(receipt.model_dump(mode="json"))

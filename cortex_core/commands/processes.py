@@ -54,11 +54,11 @@ def work() -> None:
 def _import_entry_point(name: str) -> ModuleType:
     """Import `bot` or `playground`, which know Discord; the core finds them by name when they are asked for.
 
-    An installed wheel has them as `cortex_bot` and `cortex_playground`, a checkout beside the core.
+    A checkout has them beside the core, an installed wheel as `cortex_bot` and `cortex_playground`.
     """
-    if util.find_spec(f"cortex_{name}"):
-        return import_module(f"cortex_{name}")
-    if not (_CHECKOUT / f"{name}.py").is_file():
-        raise ConfigError(f"This installation lacks cortex_{name}.py; install cortex-memory again.")
-    sys.path.insert(0, os.fspath(_CHECKOUT))  # before a module of that name in the working folder
-    return import_module(name)
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        sys.path.insert(0, os.fspath(_CHECKOUT))  # before a module of that name in the working folder
+        return import_module(name)
+    if util.find_spec(f"cortex_{name}") is None:
+        raise ConfigError(f"This installation lacks cortex_{name}.py; install clara-cortex again.")
+    return import_module(f"cortex_{name}")

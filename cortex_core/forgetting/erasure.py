@@ -44,9 +44,9 @@ class Forgetter:
     async def forget(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Receipt:
         """Erase an owner's memories and what was learned from them alone; a version after that may be stored again."""
         check_user_id(user_id)
-        working = await self._redis.forget(user_id, memory_ids)
+        working = await self._redis.forget(user_id, memory_ids, up_to_version=up_to_version)
         erased = await self._postgres.erasure.erase(user_id, memory_ids, up_to_version=up_to_version)
-        await self._redis.forget(user_id, memory_ids)
+        await self._redis.forget(user_id, memory_ids, up_to_version=up_to_version)
         await self._redis.clear_identity(user_id)
         return _receipt(erased, working)
 
@@ -75,22 +75,34 @@ class Forgetter:
         Raises:
             StoreUnavailableError: A server is away.
         """
-        await self._postgres.erasure.bury_source(deletion.memory_id, up_to_version=deletion.up_to_version)
-        owners = set(await self._postgres.list_owners_of_source(deletion.source_id))
-        if deletion.owner:
-            owners.add(deletion.owner)
         return [
             await self.forget(owner, [deletion.memory_id], up_to_version=deletion.up_to_version)
-            for owner in sorted(owners)
+            for owner in await self._bury_source(deletion)
         ]
 
+    async def _bury_source(self, deletion: Deletion) -> list[str]:
+        """Stop the source from being written again, and return who owns what was made from it."""
+        await self._postgres.erasure.bury_source(deletion.memory_id, up_to_version=deletion.up_to_version)
+        owners = set(await self._postgres.list_owners_of_source(deletion.source_id))
+        return sorted(owners | ({deletion.owner} if deletion.owner else set()))
+
     async def _postpone(self, deletion: Deletion) -> None:
-        """Leave it to the writer by way of the journal; with Redis away, to this process."""
+        """Leave it to the writer by way of the journal; with Redis away, the hot layer's part to this process."""
         try:
             await self._journal.append_deletion(deletion)
         except StoreUnavailableError:
-            self._postponed.append(deletion)
+            self._postponed += await self._erase_long_term(deletion)
             self._wake.set()
+
+    async def _erase_long_term(self, deletion: Deletion) -> list[Deletion]:
+        """Erase it from Postgres if that is there, so that it outlives this process, and return what is left to do."""
+        try:
+            owners = await self._bury_source(deletion)
+            for owner in owners:
+                await self._postgres.erasure.erase(owner, [deletion.memory_id], up_to_version=deletion.up_to_version)
+        except StoreUnavailableError:
+            return [deletion]
+        return [deletion.model_copy(update={"owner": owner}) for owner in owners]
 
     async def _catch_up(self) -> None:
         if not self._postponed:

@@ -1,6 +1,7 @@
 """Acknowledges memories: into the journal and working memory at once, or straight into Postgres when Redis is away."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from cortex_core.config import IngestionConfig
@@ -13,6 +14,9 @@ from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
 from cortex_core.stores.redis import Acknowledgement, RedisStore
 
+_log = logging.getLogger("cortex.recorder")
+
+_BOTH_AWAY = "Neither Redis nor PostgreSQL can be reached, so this was not stored; try again later."
 _MISMATCH = "This source was stored before with another content; an edit needs edited_at."
 _AT_ONCE = 16
 
@@ -44,7 +48,10 @@ class Recorder:
             memory = self._intake.prepare(user_id, new)
             ttl = calculate_ttl(memory.emotional_score, self._config.base_ttl_seconds)
             durability, is_new = await self._acknowledge(memory, ttl)
-        except (InvalidInputError, StoreUnavailableError, StoreDataError) as error:
+        except StoreUnavailableError as error:
+            _log.error("A memory of %s was not stored: %s", user_id, error)
+            return StoreResult(success=False, error=_BOTH_AWAY)
+        except (InvalidInputError, StoreDataError) as error:
             return StoreResult(success=False, error=str(error))
         return StoreResult(
             success=True,

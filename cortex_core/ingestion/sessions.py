@@ -1,6 +1,7 @@
 """Sessions: a stretch of conversation with its state in Redis and a copy of it in Postgres (TDD 4.4)."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -10,11 +11,11 @@ from pydantic import JsonValue
 from cortex_core.background import BackgroundLoop
 from cortex_core.cleaning import check_json
 from cortex_core.config import IngestionConfig
-from cortex_core.errors import StoreUnavailableError
+from cortex_core.errors import InvalidInputError, StoreUnavailableError
 from cortex_core.models import MemoryType, utc_now
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from cortex_core.stores.redis import RedisStore
+from cortex_core.stores.redis import MAX_SESSION_CHARS, SESSION_TOO_LONG, RedisStore
 
 _FLEETING = {MemoryType.WORKING, MemoryType.SESSION}
 
@@ -80,6 +81,8 @@ class Sessions:
         return outcomes.count(WriteOutcome.WRITTEN)
 
     async def _put(self, user_id: str, state: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if len(json.dumps(state)) > MAX_SESSION_CHARS:  # else Redis would refuse it when it is back
+            raise InvalidInputError(SESSION_TOO_LONG)
         now = utc_now()
         lasts: timedelta = self._redis.session_ttl
         await self._postgres.sessions.put(user_id, state, revised_at=now, expires_at=now + lasts)

@@ -62,9 +62,11 @@ class Vectorizer:
             pass  # another process may have left work
         self._wake.clear()
         missing = await self._postgres.vectors.list_missing(_BATCH)
-        if missing:
-            self._wake.set()  # there may be more
-            await self._fill(missing)
+        if not missing:
+            self._outage.end()  # what it failed for may have been forgotten
+            return
+        self._wake.set()  # there may be more
+        await self._fill(missing)
 
     async def _fill(self, missing: Sequence[MissingVector]) -> None:
         try:
@@ -79,8 +81,8 @@ class Vectorizer:
                 return
             _log.error("Memory %s can't be embedded and is found by its words only: %s", missing[0].id, error)
             await self._postgres.vectors.give_up(missing[0], str(error))
-            return
-        await self._postgres.vectors.fill(missing, vectors)
+        else:
+            await self._postgres.vectors.fill(missing, vectors)
         self._outage.end()
 
     async def _embed(self, contents: Sequence[str]) -> list[Vector]:

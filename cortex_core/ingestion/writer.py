@@ -80,11 +80,13 @@ class JournalWriter:
         """Wait until everything that is in the journal now is written.
 
         Raises:
-            StoreUnavailableError: Redis can't tell, or Postgres has been away for ten seconds.
+            StoreUnavailableError: Redis is away, Postgres has been for ten seconds, or the writers have stopped.
         """
         newest = await self._journal.newest()
         while newest and await self._journal.waits_for(newest):
             self._outage.check()
+            if self._loops and not any(loop.is_running for loop in self._loops):
+                raise StoreUnavailableError("The writers of this process have stopped; open the memory again.")
             await asyncio.sleep(_POLL_SECONDS)  # other processes empty it too, so there is no event to wait for
 
     async def close(self) -> None:
@@ -146,7 +148,7 @@ class JournalWriter:
                     case "session":
                         await self._write_session(entry)
                     case "deletion":
-                        await self._on_deletion(Deletion.model_validate_json(entry.payload))
+                        await self._delete(entry, Deletion.model_validate_json(entry.payload))
                     case _:
                         jobs.append(_Job(entry, self._to_write(entry)))
             except (ValueError, OverflowError):
@@ -176,7 +178,14 @@ class JournalWriter:
                 reason = "idempotency mismatch: the source was stored before with another content"
                 await self._bury(job.entry, reason, job.write.memory)
             elif outcome is WriteOutcome.FORGOTTEN:
-                await self._redis.forget(job.write.memory.user_id, [job.write.memory.id])
+                memory = job.write.memory
+                await self._redis.forget(memory.user_id, [memory.id], up_to_version=memory.version)
+
+    async def _delete(self, entry: Entry, deletion: Deletion) -> None:
+        try:
+            await self._on_deletion(deletion)
+        except StoreDataError as error:
+            await self._bury(entry, str(error), sqlstate=error.sqlstate)
 
     async def _write_session(self, entry: Entry) -> None:
         state = json.loads(entry.payload)

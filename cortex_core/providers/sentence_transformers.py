@@ -73,7 +73,7 @@ def _load(model: str) -> tuple["SentenceTransformer", int]:
         from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise MissingExtraError(
-            "Models of sentence-transformers need an extra: pip install 'cortex-memory[sentence-transformers]'"
+            "Models of sentence-transformers need an extra: pip install 'clara-cortex[sentence-transformers]'"
         ) from error
     try:
         transformer = SentenceTransformer(model)

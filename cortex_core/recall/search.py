@@ -61,9 +61,10 @@ class Searcher:
         """Return the query's vector, or None when the embedder fails or a remote one is late."""
         try:
             async with asyncio.timeout(self._deadline if self._embedder.is_remote else None):
-                return await self._embedder.embed(query)
+                vector = await self._embedder.embed(query)
         except (ProviderError, TimeoutError):
             return None
+        return vector if vector.size == self._embedder.dimensions else None
 
     async def find(
         self,

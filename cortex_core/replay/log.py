@@ -2,7 +2,7 @@
 
 ::
 
-    {"time": "2023-05-08T13:56:00Z", "author_id": "42", "author_name": "Robin", "channel": "general", "text": "Hi!"}
+    {"time": "2023-05-08T13:56:00Z", "author_id": "discord-42", "author_name": "Robin", "channel": "c", "text": "Hi!"}
 
 ========== ========================================================================================================
 time       when it was said: ISO 8601 with a time zone, from 1970 to now

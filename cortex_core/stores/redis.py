@@ -29,15 +29,17 @@ from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
 from cortex_core.errors import InvalidInputError, StoreDataError, StoreUnavailableError
-from cortex_core.models import Memory, Vector, hash_content, utc_now
+from cortex_core.models import MAX_VERSION, Memory, Vector, hash_content, utc_now
 from cortex_core.stores.breaker import Breaker
 from cortex_core.stores.keys import JOURNAL, UserKeys
 
 _log = logging.getLogger("cortex.redis")
 
 _LOADED_AT = "updated_at"
-_MAX_SESSION_CHARS = 100_000
 _IDENTITY_TTL = timedelta(hours=1)  # so that a cache which missed a change, with Redis away, can't stay wrong for long
+
+MAX_SESSION_CHARS = 100_000
+SESSION_TOO_LONG = f"A session's state has at most {MAX_SESSION_CHARS:,} characters."
 
 
 class Acknowledgement(StrEnum):
@@ -236,12 +238,12 @@ class RedisStore:
             _milliseconds(self.session_ttl),
             _milliseconds(utc_now()),
             int(replace),
-            _MAX_SESSION_CHARS,
+            MAX_SESSION_CHARS,
         ]
         with self._guard():
             state = await self._update_session(keys=[UserKeys(user_id).session, JOURNAL], args=[*header, *flat])
         if state is None:
-            raise InvalidInputError(f"A session's state has at most {_MAX_SESSION_CHARS:,} characters.")
+            raise InvalidInputError(SESSION_TOO_LONG)
         session: dict[str, JsonValue] = json.loads(state)
         return session
 
@@ -307,14 +309,15 @@ class RedisStore:
             expired = await self.client.zrange(keys.working, "-inf", _milliseconds(utc_now()), byscore=True)
         return len(await self.forget(user_id, [UUID(as_text(member)) for member in expired]))
 
-    async def forget(self, user_id: str, memory_ids: Sequence[UUID]) -> list[UUID]:
-        """Take memories out of every structure and return those that were in working memory."""
+    async def forget(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> list[UUID]:
+        """Take memories up to a version out of every structure and return those that were in working memory."""
         keys = UserKeys(user_id)
         if not memory_ids:
             return []
         with self._guard():
             gone = await self._forget(
-                keys=[keys.payloads, keys.working, keys.recent], args=[str(memory_id) for memory_id in memory_ids]
+                keys=[keys.payloads, keys.working, keys.recent],
+                args=[up_to_version, *(str(memory_id) for memory_id in memory_ids)],
             )
         return [UUID(as_text(member)) for member in gone]
 

@@ -69,6 +69,14 @@ async def test_loads_reloads_and_unloads_without_a_leftover(
             assert state["has_memory"]
 
 
+async def test_the_command_line_starts_the_bot_that_the_wheel_brings(
+    site: Path, host: Path, memory_config: MemoryConfig
+) -> None:
+    code = "from cortex_core.commands import processes; print(processes._import_entry_point('bot').__file__)"
+    output, _ = await _start(site, host, memory_config, "-c", code)
+    assert output.strip() == str(site / "cortex_bot.py")
+
+
 async def test_a_wrong_setting_leaves_nothing_behind(
     site: Path, host: Path, package: str, memory_config: MemoryConfig
 ) -> None:

@@ -151,6 +151,16 @@ async def test_clara_remembers_across_a_restart(tmp_path: Path) -> None:
     assert abs(discord.utils.snowflake_time(int(said_again["id"])) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+async def test_the_page_counts_from_now(tmp_path: Path) -> None:
+    async with playground(tmp_path) as page:
+        said = await page.say("My cat is called Miso.")
+        await asyncio.sleep(3)
+        await page.ask("Clara, what is my cat called?")
+
+    age = datetime.fromisoformat(page.state["profile"]["presentationTime"]) - datetime.fromisoformat(said["timestamp"])
+    assert age >= timedelta(seconds=3), "a time in the past is shown as one"
+
+
 async def test_what_is_said_in_a_dm_comes_up_in_no_channel(tmp_path: Path) -> None:
     async with playground(tmp_path, PLACE="dm") as page:
         await page.say("The surprise for the party is a chocolate fountain.")

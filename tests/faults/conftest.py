@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import redis
 
-from cortex_core import MemoryConfig, PostgresConfig, RedisConfig
+from cortex_core import MemoryConfig, MemoryManager, PostgresConfig, RedisConfig
 from cortex_core.stores.embedded_placement import _valkey_server
 from tests.faults.proxy import Proxy
+from tests.harness import ScriptedEmbedder
 
 StartValkey = Callable[..., AbstractContextManager["Valkey"]]
 
@@ -87,13 +88,24 @@ async def postgres_proxy(postgres_config: PostgresConfig) -> AsyncIterator[Proxy
 def fragile_config(
     redis_config: RedisConfig, postgres_config: PostgresConfig, redis_proxy: Proxy, postgres_proxy: Proxy
 ) -> MemoryConfig:
-    """The default time limits, and both servers behind a proxy."""
+    """Both servers behind a proxy, with time limits that a slow disk keeps."""
     database = urlsplit(postgres_config.url).path.strip("/")
     key_space = urlsplit(redis_config.url).query
     return MemoryConfig(
-        redis=RedisConfig(url=f"unix://{redis_proxy.path}?{key_space}"),
+        redis=RedisConfig(url=f"unix://{redis_proxy.path}?{key_space}", timeout_seconds=0.5),
         postgres=PostgresConfig(
             url=f"postgresql://cortex@/{database}?host={postgres_proxy.path.parent}&port=5432",
-            statement_timeout_seconds=0.5,
+            statement_timeout_seconds=1.0,
         ),
     )
+
+
+@pytest.fixture
+async def fragile(
+    fragile_config: MemoryConfig, redis_proxy: Proxy, postgres_proxy: Proxy
+) -> AsyncIterator[MemoryManager]:
+    """A memory behind the proxies, which are healed before it closes."""
+    async with MemoryManager(fragile_config, embedder=ScriptedEmbedder()) as memory:
+        yield memory
+        await redis_proxy.heal()
+        await postgres_proxy.heal()

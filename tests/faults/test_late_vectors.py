@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from cortex_core import MemoryConfig, MemoryManager, ProviderError
+import numpy as np
+
+from cortex_core import Degradation, Memory, MemoryConfig, MemoryManager, ProviderError
 from cortex_core.errors import InvalidInputError, ProviderUnavailableError
+from cortex_core.models import Vector
+from cortex_core.stores.redis import RedisStore
 from tests.harness import ScriptedEmbedder, eventually
 
 
@@ -111,3 +115,36 @@ async def test_an_edit_while_its_vector_is_computed_gets_the_right_one(memory_co
         found = await memory.search("ann", "after")
         assert str(found.memories[0].id) == result.memory_id
         assert found.memories[0].similarity > 0.999
+
+
+async def test_a_vector_of_another_model_is_computed_anew(memory_config: MemoryConfig):
+    store = RedisStore(memory_config.redis)
+    memory_ = Memory(user_id="ann", content="My cat is called Miso.")
+    other = np.full(8, 8**-0.5, dtype=np.float32)
+    await store.remember(memory_, ttl=60, max_backlog=100, vector=other, model="another")
+    await store.close()
+
+    async with MemoryManager(memory_config, embedder=ScriptedEmbedder()) as memory:
+        await memory.flush()
+
+        [found] = (await memory.search("ann", memory_.content)).memories
+        assert found.similarity > 0.999
+
+
+async def test_vectors_of_another_length_harm_nobody_else(memory_config: MemoryConfig):
+    class Lopsided(ScriptedEmbedder):
+        async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
+            vectors = await super().embed_batch(texts)
+            return [vector[:5] if "odd" in text else vector for text, vector in zip(texts, vectors, strict=True)]
+
+    async with MemoryManager(memory_config, embedder=Lopsided()) as memory:
+        for content in ("text 1", "an odd one", "text 2"):
+            await memory.store("ann", content)
+        await asyncio.wait_for(memory.flush(), 20)
+
+        by_vector = await memory.search("ann", "text 1")
+        assert by_vector.degraded == ()
+        assert {m.content for m in by_vector.memories if m.similarity is not None} == {"text 1", "text 2"}
+        by_words = await memory.search("ann", "what was odd?")
+        assert by_words.degraded == (Degradation.VECTORS,)
+        assert [m.content for m in by_words.memories] == ["an odd one"]

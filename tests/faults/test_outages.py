@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,8 +12,11 @@ from cortex_core import (
     ConfigError,
     Degradation,
     Durability,
+    InvalidInputError,
+    Memory,
     MemoryConfig,
     MemoryManager,
+    ProviderUnavailableError,
     RedisConfig,
     StoreUnavailableError,
 )
@@ -23,13 +26,13 @@ from tests.harness import ScriptedEmbedder, eventually
 
 
 @pytest.fixture
-async def fragile(
-    fragile_config: MemoryConfig, redis_proxy: Proxy, postgres_proxy: Proxy
-) -> AsyncIterator[MemoryManager]:
-    async with MemoryManager(fragile_config, embedder=ScriptedEmbedder()) as memory:
+async def impatient(fragile_config: MemoryConfig, redis_proxy: Proxy) -> AsyncIterator[MemoryManager]:
+    """A memory with the default time limit for Redis, which is what is measured here."""
+    redis = fragile_config.redis.model_copy(update={"timeout_seconds": RedisConfig().timeout_seconds})
+    config = fragile_config.model_copy(update={"redis": redis})
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
         yield memory
         await redis_proxy.heal()
-        await postgres_proxy.heal()
 
 
 async def break_redis(proxy: Proxy, how: str) -> None:
@@ -98,16 +101,17 @@ class TestRedisAway:
         assert await fragile.get_identity("ann") == {"name": "Ann"}
         assert (await fragile.get_context("ann")).session["topic"] == "dogs"
 
-    async def test_storing_is_quick(self, fragile: MemoryManager, redis_proxy: Proxy, how: str):
+    async def test_storing_is_quick(self, impatient: MemoryManager, redis_proxy: Proxy, how: str):
         await break_redis(redis_proxy, how)
         number = iter(range(1000))
 
-        durations = await timed(lambda: fragile.store("ann", f"text {next(number)}"), 200)
+        durations = await timed(lambda: impatient.store("ann", f"text {next(number)}"), 200)
+        floor = await timed(lambda: impatient.postgres.store(Memory(user_id="ben", content="text")), 50)
 
         p99 = statistics.quantiles(durations, n=100)[98]
         print(f"\nRedis {how}: store p50 {statistics.median(durations) * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")  # noqa: T201
-        assert p99 <= 0.25
-        assert await fragile.count_memories("ann") == 200
+        assert p99 <= 0.25 + max(floor)  # whatever the disk makes of a commit
+        assert await impatient.count_memories("ann") == 200
 
     async def test_it_heals_by_itself(self, fragile: MemoryManager, redis_proxy: Proxy, how: str):
         await fragile.store("ann", "before")
@@ -135,6 +139,93 @@ async def test_a_session_that_changed_while_redis_was_away_stays_changed(fragile
 
     await eventually(is_repaired)
     assert (await fragile.update_session("ann", {"mood": "calm"}))["topic"] == "dogs"
+
+
+async def test_a_session_stays_bounded_while_redis_is_away(fragile: MemoryManager, redis_proxy: Proxy):
+    await redis_proxy.refuse()
+    await fragile.update_session("ann", {"a": "x" * 40_000})
+    kept = await fragile.update_session("ann", {"b": "x" * 40_000})
+
+    with pytest.raises(InvalidInputError, match="100,000"):
+        await fragile.update_session("ann", {"c": "x" * 40_000})
+    assert (await fragile.get_context("ann")).session == kept
+
+
+async def test_what_was_forgotten_is_not_stored_again_past_redis(fragile: MemoryManager, redis_proxy: Proxy):
+    await fragile.store("ann", "I love tea", source_id="m1")
+    await fragile.flush()
+    await fragile.forget_source("m1", owner="ann")
+    await redis_proxy.refuse()
+
+    result = await fragile.store("ann", "I love tea", source_id="m1")
+
+    assert not result.success
+    assert "forgotten" in result.error
+    assert await fragile.list_memories("ann") == []
+
+
+async def test_a_turn_waits_for_postgres_until_its_deadline_and_no_longer(
+    fragile_config: MemoryConfig, postgres_proxy: Proxy
+):
+    config = fragile_config.model_copy(
+        update={
+            "postgres": fragile_config.postgres.model_copy(update={"statement_timeout_seconds": 20.0}),
+            "retrieval": fragile_config.retrieval.model_copy(update={"deadline_seconds": 0.1}),
+        }
+    )
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
+        await memory.store("ann", "My cat is called Miso.")
+        await memory.flush()
+        await memory.search("ann", "cat")
+        postgres_proxy.black_hole()
+
+        context = await asyncio.wait_for(memory.get_context("ann", "what is my cat called?"), 5)
+
+        assert context.degraded == (Degradation.LONG_TERM,)
+        assert [m.content for m in context.working] == ["My cat is called Miso."]
+        await postgres_proxy.heal()
+
+
+class TestFlush:
+    @pytest.fixture(autouse=True)
+    def hopeless_soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cortex_core.background._HOPELESS_AFTER", 0.1)
+
+    async def test_it_does_not_wait_for_postgres_for_ever(self, fragile: MemoryManager, postgres_proxy: Proxy):
+        await postgres_proxy.refuse()
+        await fragile.store("ann", "text")
+
+        with pytest.raises(StoreUnavailableError):
+            await asyncio.wait_for(fragile.flush(), 10)
+
+    async def test_nor_for_the_embedder(self, memory_config: MemoryConfig):
+        def fail(_: Sequence[str]) -> None:
+            raise ProviderUnavailableError("away")
+
+        async with MemoryManager(memory_config, embedder=ScriptedEmbedder(fail)) as memory:
+            await memory.store("ann", "text")
+
+            with pytest.raises(ProviderUnavailableError):
+                await asyncio.wait_for(memory.flush(), 10)
+
+    async def test_an_embedder_that_nobody_needs_any_more_is_not_held_against_later_memories(
+        self, memory_config: MemoryConfig
+    ):
+        failed = asyncio.Event()
+
+        def fail(_: Sequence[str]) -> None:
+            failed.set()
+            raise ProviderUnavailableError("away")
+
+        scripted = ScriptedEmbedder(fail)
+        async with MemoryManager(memory_config, embedder=scripted) as memory:
+            await memory.store("ann", "text")
+            await failed.wait()
+            await memory.forget_everything("ann")
+            scripted.before = lambda _: None
+
+            vectorizer = memory._parts.vectorizer
+            await eventually(lambda: vectorizer._outage._error is None, seconds=5)
 
 
 @pytest.mark.parametrize("how", ["refused", "black hole"])
@@ -274,7 +365,7 @@ class TestDurability:
         self, memory_config: MemoryConfig, start_valkey: StartValkey
     ):
         with start_valkey(maxmemory_policy="allkeys-lru") as server:
-            config = memory_config.model_copy(update={"redis": RedisConfig(url=server.url)})
+            config = memory_config.model_copy(update={"redis": RedisConfig(url=server.url, timeout_seconds=2.0)})
             memory = MemoryManager(config, embedder=ScriptedEmbedder())
 
             with pytest.raises(ConfigError, match="maxmemory-policy"):

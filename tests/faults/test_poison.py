@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio as redis
 
 from cortex_core import Memory, MemoryConfig, MemoryManager
-from cortex_core.models import hash_content
+from cortex_core.models import MAX_VERSION, Deletion, hash_content
 from cortex_core.stores.keys import JOURNAL
 from cortex_core.stores.redis import RedisStore
 from tests.harness import ScriptedEmbedder
@@ -36,6 +36,10 @@ def an_entry(payload: str | bytes, **fields: str | bytes) -> dict[str, str | byt
     return {"kind": "memory", "payload": payload, "at": "1767225600000", "model": ScriptedEmbedder.model, **fields}
 
 
+def deletion_of(source_id: str, *, owner: str | None = None) -> str:
+    return Deletion(source_id=source_id, memory_id=a_memory().id, owner=owner).model_dump_json()
+
+
 UNREADABLE: list[dict[str, str | bytes]] = [
     {"nonsense": "x"},
     {"kind": "memory"},
@@ -51,6 +55,9 @@ UNREADABLE: list[dict[str, str | bytes]] = [
     an_entry(with_field(created_at="2026-01-01T00:00:00")),
     an_entry(with_field(content="\ud800")),
     an_entry(with_field(emotional_score=7)),
+    {"kind": "deletion", "payload": "{}"},
+    {"kind": "deletion", "payload": deletion_of("m1").replace(f"{MAX_VERSION}", f"{MAX_VERSION + 1}")},
+    {"kind": "deletion", "payload": deletion_of("m1", owner="e\0ve")},
     {"kind": "session", "owner": "eve", "payload": "{not json", "at": "1767225600000"},
     {"kind": "session", "owner": "eve", "payload": "[1]", "at": "1767225600000"},
     {"kind": "session", "owner": "eve", "payload": "{}", "at": "253402300799999"},
@@ -71,6 +78,7 @@ REFUSED: list[dict[str, str | bytes]] = [
     {"kind": "session", "owner": "eve" * 9000, "payload": '{"a": "\\u0000"}', "at": "1767225600000"},
     {"kind": "session", "owner": "eve", "payload": '{"a": "\\u0000"}', "at": "1767225600000"},
     {"kind": "session", "owner": "eve", "payload": '{"a": NaN}', "at": "1767225600000"},
+    {"kind": "deletion", "payload": deletion_of("a\0b")},
 ]
 HARMLESS: list[dict[str, str | bytes]] = [
     an_entry(payload_of(a_memory("a vector of another space")), vector=np.ones(3, dtype=np.float32).tobytes()),

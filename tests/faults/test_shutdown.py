@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cortex_core import MemoryConfig, MemoryManager, NewMemory
+from cortex_core.bootstrap import open_parts
 from cortex_core.stores.journal import Journal
 from tests.harness import Connect, ScriptedEmbedder, eventually
 
@@ -160,3 +161,20 @@ asyncio.run(main())
     assert await asyncio.wait_for(process.wait(), 30) == 0
     async with connect() as connection:
         assert await connection.fetchval("SELECT count(*) FROM memories") == 500
+
+
+async def test_opening_twice_at_once_opens_once(memory_config: MemoryConfig, monkeypatch: pytest.MonkeyPatch):
+    opened = []  # held on to, for what nobody holds closes by itself and would not show
+
+    def open_counted(*args, **kwargs):
+        opened.append(open_parts(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr("cortex_core.manager.open_parts", open_counted)
+    before = asyncio.all_tasks()
+    memory = MemoryManager(memory_config, embedder=ScriptedEmbedder())
+    await asyncio.gather(memory.initialize(), memory.initialize())
+    await memory.close()
+
+    assert len(opened) == 1
+    assert asyncio.all_tasks() == before

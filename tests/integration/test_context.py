@@ -5,15 +5,27 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
+from uuid import UUID
 
 import asyncpg
 import pytest
+import redis.asyncio as redis
 import uuid_utils.compat as uuid7
 
-from cortex_core import Audience, Degradation, InvalidInputError, MemoryConfig, MemoryManager, MemoryType
+from cortex_core import (
+    Audience,
+    Degradation,
+    InvalidInputError,
+    MemoryConfig,
+    MemoryContext,
+    MemoryManager,
+    MemoryType,
+    NewMemory,
+)
 from cortex_core.errors import ProviderUnavailableError
 from cortex_core.ingestion.intake import IncomingMessage
 from cortex_core.models import utc_now
+from cortex_core.stores.keys import UserKeys
 from tests.harness import ScriptedEmbedder
 
 
@@ -265,3 +277,76 @@ async def test_odd_projects_hold_nothing(memory: MemoryManager):
     for project_id in ("\0", "\ud800"):
         assert (await memory.get_context("ann", "text", project_id)).project["recent"] == []
         assert (await memory.search("ann", "text", project_id)).memories == []
+
+
+async def test_hearing_uses_nothing_until_somebody_answers_with_it(memory: MemoryManager):
+    result = await memory.store("ann", "My cat is called Miso.")
+    await memory.flush()
+    await memory.redis.forget("ann", [UUID(result.memory_id)])  # faded
+    contexts: list[MemoryContext] = []
+    message = IncomingMessage(
+        user_id="ann",
+        text="What is my cat called?",
+        source_id="m1",
+        channel_id="c",
+        created_at=utc_now(),
+        author_name="Ann",
+    )
+
+    async def uses() -> int:
+        await memory.flush()
+        return (await memory.get("ann", UUID(result.memory_id))).access_count
+
+    await memory.hear(message, contexts.append)
+    [context] = contexts
+    assert [str(m.id) for m in context.retrieved] == [result.memory_id]
+    assert await uses() == 0
+    memory.count_use(context.retrieved)
+    assert await uses() == 1
+    await memory.get_context("ann", "What is my cat called?")
+    assert await uses() == 2
+
+
+async def test_a_projects_memory_stays_in_its_project(memory: MemoryManager):
+    await memory.store("ann", "Falcon ships on Friday.", project_id="falcon")
+    await memory.store("ann", "My cat is called Miso.")
+    await memory.flush()
+
+    async def working(project_id: str | None) -> set[str]:
+        return {m.content for m in (await memory.get_context("ann", project_id=project_id)).working}
+
+    assert await working(None) == await working("other") == {"My cat is called Miso."}
+    assert await working("falcon") == {"My cat is called Miso.", "Falcon ships on Friday."}
+    block = (await memory.get_context("ann", project_id="falcon", include_working=False)).to_prompt_string()
+    assert "Falcon ships on Friday." in block
+
+
+async def test_what_was_just_said_is_there_however_strong_the_rest_is(memory_config: MemoryConfig):
+    ingestion = memory_config.ingestion.model_copy(update={"consumers": 0})
+    config = memory_config.model_copy(update={"ingestion": ingestion})
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
+        await memory.store_many("ann", [NewMemory(content=f"wow {n}", emotional_score=1.0) for n in range(200)])
+        await memory.store("ann", "My cat is called Miso.", emotional_score=0.0)
+
+        working = (await memory.get_context("ann")).working
+
+        assert len(working) == 200
+        assert "My cat is called Miso." in {m.content for m in working}
+
+
+async def test_what_another_version_wrote_is_left_out(
+    memory: MemoryManager, raw_redis: redis.Redis, caplog: pytest.LogCaptureFixture
+):
+    result = await memory.store("ann", "The word is swordfish.", memory_type=MemoryType.SESSION, emotional_score=1.0)
+    await memory.flush()
+    key = UserKeys("ann").payloads
+    payload = await raw_redis.hget(key, result.memory_id)
+    await raw_redis.hset(key, result.memory_id, payload.replace(b'"user_id"', b'"of_the_future":1,"user_id"', 1))
+
+    assert (await memory.get_context("ann", "something else")).working == []
+    assert await memory.end_session("ann") == 0
+    receipt = await memory.forget_everything("ann")
+
+    assert (receipt.working, [str(memory_id) for memory_id in receipt.memory_ids]) == (1, [result.memory_id])
+    assert "can't be read" in caplog.text
+    assert "swordfish" not in caplog.text

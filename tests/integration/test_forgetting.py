@@ -1,6 +1,7 @@
 """Forgetting: everywhere, for good, of the right owner, with a receipt that tells the truth."""
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -8,7 +9,10 @@ import pytest
 import redis.asyncio as redis
 import uuid_utils.compat as uuid7
 
-from cortex_core import MemoryConfig, MemoryManager, MemoryType, NewMemory
+from cortex_core import Memory, MemoryConfig, MemoryManager, MemoryType, NewMemory
+from cortex_core.ingestion.intake import memory_id_of
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.rows import to_json
 from tests.harness import Connect, eventually
 
 CANARY = "xylocanary"
@@ -248,8 +252,80 @@ class TestSources:
         assert (await idle.get_context("ann")).working == []
         assert (await idle.store("ann", "deleted at once", source_id="m1")).success
 
+    async def test_one_that_is_being_written_by_somebody_nobody_knows_of(self, memory: MemoryManager):
+        written = Memory(id=memory_id_of("m1"), user_id="ann", content="deleted at once", source_id="m1")
+        queries = load_queries("memories")
+
+        async with memory.postgres.pool.transaction() as writing:
+            await writing.execute(queries["lock_writes"])
+            await writing.execute(queries["lock_owners"], ["ann"])
+            await writing.fetch(queries["write"], to_json([(written, None)]), [None], None)
+            deleting = asyncio.create_task(memory.forget_source("m1"))
+
+            async def is_up_to_the_commit() -> bool:
+                waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                return deleting.done() or await writing.fetchval(waiting) > 0
+
+            await eventually(is_up_to_the_commit)
+        [receipt] = await deleting
+
+        assert receipt.memory_ids == (written.id,)
+        assert await memory.list_memories("ann") == []
+
+    async def test_its_name_is_cleaned_as_when_it_was_stored(self, memory: MemoryManager):
+        await memory.store("ann", "said in a channel", source_id="m\0\ud800")
+        await memory.flush()
+
+        [receipt] = await memory.forget_source("m\0\ud800")
+
+        assert receipt.long_term == 1
+
     async def test_an_unknown_one_is_no_error(self, memory: MemoryManager):
         assert await memory.forget_source("never seen") == []
+
+
+class TestEditsToNothing:
+    FIRST, EMPTIED, REFILLED = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (1, 2, 3))
+
+    async def test_a_later_edit_fills_it_again(self, memory: MemoryManager):
+        await memory.store("ann", "I love tea", source_id="m1")
+        await memory.flush()
+        await memory.forget_source("m1", owner="ann", edited_at=self.EMPTIED)
+        assert await memory.list_memories("ann") == []
+        assert (await memory.get_context("ann")).working == []
+
+        await memory.store("ann", "I love coffee", source_id="m1", edited_at=self.REFILLED)
+        await memory.flush()
+
+        assert [m.content for m in await memory.list_memories("ann")] == ["I love coffee"]
+        assert [m.content for m in (await memory.get_context("ann")).working] == ["I love coffee"]
+
+    @pytest.mark.parametrize("is_refilled", [False, True])
+    async def test_an_earlier_one_that_is_still_on_its_way_stays_gone(
+        self, idle: MemoryManager, memory_config: MemoryConfig, embedder, *, is_refilled: bool
+    ):
+        await idle.store("ann", "I love tea", source_id="m1")
+        await idle.store("ann", "I love milk", source_id="m1", edited_at=self.FIRST)
+        await idle.forget_source("m1", owner="ann", edited_at=self.EMPTIED)
+        if is_refilled:
+            await idle.store("ann", "I love coffee", source_id="m1", edited_at=self.REFILLED)
+        left = ["I love coffee"] if is_refilled else []
+        assert [m.content for m in (await idle.get_context("ann")).working] == left
+
+        await write_journal(memory_config, embedder)
+
+        assert [m.content for m in await idle.list_memories("ann")] == left
+        assert [m.content for m in (await idle.get_context("ann")).working] == left
+
+    async def test_one_that_arrives_late_leaves_a_later_one_alone(self, memory: MemoryManager):
+        await memory.store("ann", "I love coffee", source_id="m1", edited_at=self.REFILLED)
+        await memory.flush()
+
+        receipts = await memory.forget_source("m1", owner="ann", edited_at=self.EMPTIED)
+
+        assert [receipt.total for receipt in receipts] == [0]
+        assert [m.content for m in await memory.list_memories("ann")] == ["I love coffee"]
+        assert [m.content for m in (await memory.get_context("ann")).working] == ["I love coffee"]
 
 
 async def test_dead_letters_go_too(memory: MemoryManager, connect: Connect, raw_redis: redis.Redis):

@@ -7,7 +7,7 @@ import redis.asyncio as redis
 
 from cortex_core import Audience, InvalidInputError, MemoryManager, MemoryStatus, MemoryType
 from cortex_core.stores.keys import UserKeys
-from tests.harness import Connect
+from tests.harness import Connect, Gate
 
 GUILD = Audience.guild(1)
 
@@ -96,3 +96,39 @@ async def test_what_no_store_can_hold_is_refused_or_cleaned(memory: MemoryManage
     async with connect() as connection:
         assert await connection.fetchval("SELECT count(*) FROM identity_facts") == 0
     assert await memory.get_identity("ann") == {}
+
+
+async def test_what_was_forgotten_while_it_was_loaded_is_not_cached(
+    memory: MemoryManager, monkeypatch: pytest.MonkeyPatch
+):
+    await memory.update_identity("ann", "secret", "swordfish")
+    await memory.redis.clear_identity("ann")
+    monkeypatch.setattr(memory.redis, "cache_identity", gate := Gate(memory.redis.cache_identity))
+    loading = asyncio.create_task(memory.get_identity("ann"))
+    await gate.wait_until_reached()
+
+    await memory.forget_everything("ann")
+    gate.open()
+    await loading
+
+    assert await memory.get_identity("ann") == {}
+
+
+async def test_the_cache_follows_the_last_of_two_changes(memory: MemoryManager, monkeypatch: pytest.MonkeyPatch):
+    facts = memory.postgres.identity
+    monkeypatch.setattr(facts, "list_current", gate := Gate(facts.list_current, holds_answer=True))
+
+    async def change_and_ask() -> None:
+        await memory.update_identity("ann", "city", "Oslo")
+        await memory.get_identity("ann")
+
+    first = asyncio.create_task(change_and_ask())
+    await gate.wait_until_reached()
+    await memory.update_identity("ann", "city", "Rome")
+    await memory.get_identity("ann")
+    gate.open()
+    await first
+
+    assert await memory.get_identity("ann") == {"city": "Rome"}
+    [fact] = await memory.postgres.identity.list_current("ann")
+    assert fact.value == "Rome"

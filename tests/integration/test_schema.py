@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from asyncpg.types import ServerVersion
 
 from cortex_core import PostgresConfig, SchemaError, StoreUnavailableError, migrate
 from cortex_core.stores.schema import Migration, load_migrations
@@ -117,3 +118,11 @@ async def test_every_table_of_a_person_starts_its_key_with_the_owner(connect: Co
 
     of_nobody = {"embedding_models", "dead_letters", "consolidation_runs", "schema_migrations"}
     assert {row["name"] for row in keys if row["first_column"] != "user_id"} == of_nobody
+
+
+async def test_a_server_that_is_too_old_is_refused(empty_database: str, connect: Connect, monkeypatch):
+    monkeypatch.setattr(asyncpg.Connection, "get_server_version", lambda _: ServerVersion(14, 9, 0, "final", 0))
+
+    with pytest.raises(SchemaError, match="version 14; Cortex needs 15 or newer"):
+        await migrate(empty_database)
+    assert await tables(connect) == set()

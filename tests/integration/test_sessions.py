@@ -1,9 +1,11 @@
 """Sessions (TDD 4.4): state in Redis, a copy in Postgres, and what of them stays."""
 
+import asyncio
+
 import pytest
 
-from cortex_core import Audience, InvalidInputError, MemoryManager, MemoryType
-from tests.harness import eventually
+from cortex_core import Audience, InvalidInputError, MemoryConfig, MemoryManager, MemoryType
+from tests.harness import Gate, ScriptedEmbedder, eventually
 
 MOVING = "I am devastated, my grandmother died and I miss her terribly!"
 
@@ -101,3 +103,36 @@ async def test_awkward_states_come_through_to_postgres(memory: MemoryManager):
 
     await eventually(is_copied)
     assert awkward.items() <= state.items()
+
+
+async def test_ending_does_not_bring_back_what_was_forgotten_meanwhile(
+    memory_config: MemoryConfig, monkeypatch: pytest.MonkeyPatch
+):
+    ingestion = memory_config.ingestion.model_copy(update={"consumers": 0})
+    config = memory_config.model_copy(update={"ingestion": ingestion})
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
+        await memory.store("ann", MOVING, memory_type=MemoryType.SESSION)
+        monkeypatch.setattr(memory.postgres, "write", gate := Gate(memory.postgres.write))
+        ending = asyncio.create_task(memory.end_session("ann"))
+        await gate.wait_until_reached()
+
+        await memory.forget_everything("ann")
+        gate.open()
+
+        assert await ending == 0
+        assert await memory.list_memories("ann") == []
+
+
+async def test_a_state_is_bounded(memory: MemoryManager):
+    await memory.start_session("ann", {"a": "x" * 40_000})
+    kept = await memory.update_session("ann", {"b": "x" * 40_000})
+
+    with pytest.raises(InvalidInputError, match="100,000"):
+        await memory.update_session("ann", {"c": "x" * 40_000})
+    assert (await memory.get_context("ann")).session == kept
+
+
+async def test_a_state_of_many_fields_is_kept(memory: MemoryManager):
+    many = {f"k{n}": 0 for n in range(4_000)}
+
+    assert many.items() <= (await memory.update_session("ann", many)).items()

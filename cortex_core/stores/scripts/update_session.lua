@@ -19,7 +19,9 @@ end
 if afresh then
     redis.call('DEL', session)
 end
-redis.call('HSET', session, unpack(ARGV, 6))
+for i = 6, #ARGV, 2 do -- one by one: `unpack` ends at 8,000
+    redis.call('HSET', session, ARGV[i], ARGV[i + 1])
+end
 redis.call('PEXPIRE', session, ARGV[2])
 
 local state = {}
