@@ -31,8 +31,8 @@ $(READY): requirements.lock pyproject.toml
 run: setup  ## talk to Clara in the browser; PLACE=general|staff|dm, PORT=…
 	@$(BIN)/python playground.py --place $(PLACE)
 
-test: setup  ## the tests, with branch coverage
-	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+test: setup  ## the tests, two files at a time, with branch coverage
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=term
 
 check: setup  ## format, lint, types, architecture
 	@$(BIN)/ruff format --check .
