@@ -59,10 +59,10 @@ def summarise(replayed: ReplayReport, answers: Sequence[Answer], *, limit: int, 
         parameters={"messages": replayed.lines, "stored": replayed.stored, "questions": len(answers), "limit": limit},
         distributions={"search": Distribution.of([answer.seconds for answer in answers])},
         ratios={
-            "questions with evidence found": len(ranks),
-            "share of questions with evidence found": len(ranks) / len(answers),
-            "mean reciprocal rank": sum(1 / rank for rank in ranks) / len(answers),
-            "milliseconds per replayed memory": replayed.ms_per_memory or 0.0,
+            "questions_with_evidence": len(ranks),
+            "questions_with_evidence_share": len(ranks) / len(answers),
+            "mean_reciprocal_rank": sum(1 / rank for rank in ranks) / len(answers),
+            "replay_ms_per_memory": replayed.ms_per_memory or 0.0,
         },
     )
 

@@ -17,8 +17,8 @@
         └── MissingExtraError         a package of an optional extra isn't installed
 
 Catch by category: the message is a sentence that says what to do and never holds what a user wrote.
-Adapters translate their driver's errors in one place each: `stores/redis.py`, `stores/postgres/connection.py`, the
-providers.
+Adapters translate their driver's errors in one place each: `stores/redis_connection.py`,
+`stores/postgres/connection.py`, the providers.
 """
 
 

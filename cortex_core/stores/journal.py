@@ -16,7 +16,7 @@ from cortex_core.config import RedisConfig
 from cortex_core.errors import ConfigError
 from cortex_core.models import Deletion, Durability, utc_now
 from cortex_core.stores.keys import JOURNAL
-from cortex_core.stores.redis import as_text, connect, translate_errors
+from cortex_core.stores.redis_connection import as_text, connect, translate_errors
 
 T = TypeVar("T")
 

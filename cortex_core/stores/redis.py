@@ -10,28 +10,17 @@ from enum import StrEnum
 from importlib.resources import files
 from uuid import UUID
 
-import redis.asyncio as redis
 import uuid_utils.compat as uuid7
 from pydantic import JsonValue
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import (
-    AuthenticationError,
-    MasterDownError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
 from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
-from cortex_core.errors import InvalidInputError, StoreDataError, StoreUnavailableError
+from cortex_core.errors import InvalidInputError
 from cortex_core.models import MAX_VERSION, Memory, Vector, hash_content, utc_now
 from cortex_core.stores.breaker import Breaker
 from cortex_core.stores.keys import JOURNAL, UserKeys
+from cortex_core.stores.redis_connection import as_text, connect, translate_errors
 
 _log = logging.getLogger("cortex.redis")
 
@@ -71,49 +60,6 @@ class ForgottenHot:
 
     memory_ids: list[UUID]
     had_session: bool
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Raise redis-py's and the network's errors as Cortex's own.
-
-    Raises:
-        StoreUnavailableError: Redis is away, too slow, read-only or out of memory.
-        StoreDataError: Redis refused the command.
-    """
-    try:
-        yield
-    except (AuthenticationError, NoPermissionError) as error:
-        raise StoreDataError(f"Redis refused the login ({type(error).__name__}); check redis.url.") from None
-    except (OutOfMemoryError, ReadOnlyError, MasterDownError) as error:
-        raise StoreUnavailableError(f"Redis can't write now ({type(error).__name__}); try again later.") from None
-    except ResponseError as error:
-        code = str(error).split(" ", 1)[0]
-        if code in {"LOADING", "MISCONF", "BUSY", "NOREPLICAS"}:
-            raise StoreUnavailableError(f"Redis can't write now ({code}); try again later.") from None
-        raise StoreDataError(f"Redis refused the command ({code}).") from None
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreUnavailableError(
-            f"Redis can't be reached ({type(error).__name__}); check that it runs and that redis.url is right."
-        ) from None
-
-
-def connect(config: RedisConfig, *, timeout: timedelta | None = None) -> redis.Redis:
-    """Return a client that gives up in time and repeats nothing by itself: a repeated XADD would be a second entry.
-
-    Args:
-        config: Where and how.
-        timeout: How long to wait for an answer, for calls that block on purpose.
-    """
-    pool = redis.BlockingConnectionPool.from_url(
-        config.url,
-        max_connections=config.max_connections,
-        timeout=config.timeout_seconds,
-        socket_timeout=timeout.total_seconds() if timeout else config.timeout_seconds,
-        socket_connect_timeout=config.timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return redis.Redis.from_pool(pool)
 
 
 class RedisStore:
@@ -401,11 +347,6 @@ def _read_hash(fields: Mapping[bytes | str, bytes | str]) -> dict[str, JsonValue
 
 def _read_pairs(flat: Sequence[bytes]) -> dict[str, JsonValue]:
     return _read_hash(dict(zip(flat[::2], flat[1::2], strict=True)))
-
-
-def as_text(value: object) -> str:
-    """Decode what the client, which leaves bytes alone for the vectors' sake, hands out."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _milliseconds(value: datetime | timedelta) -> int:
