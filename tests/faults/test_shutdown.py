@@ -39,7 +39,7 @@ async def test_closing_leaves_no_task_and_no_connection_behind(memory_config: Me
         await memory.close()
         await memory.close()
 
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before  # others in this loop may have ended meanwhile
     async with connect() as connection:
         query = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'cortex'"
@@ -177,4 +177,4 @@ async def test_opening_twice_at_once_opens_once(memory_config: MemoryConfig, mon
     await memory.close()
 
     assert len(opened) == 1
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before  # others in this loop may have ended meanwhile

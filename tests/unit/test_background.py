@@ -66,7 +66,7 @@ async def test_closing_ends_a_step_that_waits_and_lets_it_clean_up():
     await loop.close()
 
     assert events == ["began", "cleaned up"]
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before  # others in this loop may have ended meanwhile
 
 
 async def test_closing_what_never_started_is_fine():
