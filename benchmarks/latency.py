@@ -7,11 +7,10 @@ measured in turn, so that a neighbour who takes the processor for a second takes
 
 import asyncio
 import random
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle
@@ -20,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import redis.asyncio as redis
 
+from benchmarks._folder import make_folder
 from benchmarks._report import Distribution, Report, Target, describe_machine, read_load
 from benchmarks._sentences import Sentences
 from cortex_core import (
@@ -235,17 +235,10 @@ class _Floor:
 
 @asynccontextmanager
 async def _open_memory() -> AsyncIterator[tuple[MemoryConfig, MemoryManager]]:
-    with _make_folder() as folder:
+    with make_folder() as folder:
         embedded = EmbeddedConfig(data_dir=folder / "data")
         async with open_servers(MemoryConfig(embedded=embedded)) as config, MemoryManager(config) as memory:
             yield config, memory
-
-
-@contextmanager
-def _make_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="cortex-benchmark-") as folder:
-        Path(folder).chmod(0o711)  # run by root, the servers are another account's and have to pass
-        yield Path(folder)
 
 
 @asynccontextmanager

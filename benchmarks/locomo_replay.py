@@ -7,7 +7,6 @@ that two of them can be compared.
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks._folder import make_folder
 from benchmarks._report import Distribution, Report, describe_machine, read_load
 from cortex_core import EmbeddedConfig, MemoryConfig, MemoryManager, PostgresConfig, RedisConfig, load_config
 from cortex_core.replay import locomo
@@ -78,9 +78,8 @@ def run(data: Path, *, conversation: int, questions: int, limit: int) -> tuple[R
     """Replay one conversation of LoCoMo's file into fresh servers and ask its first questions."""
     load_before = read_load()
     converted = locomo.convert(data.read_bytes(), conversation=conversation)
-    with tempfile.TemporaryDirectory(prefix="cortex-bench-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # the account that runs root's servers has to pass
-        embedded = EmbeddedConfig(data_dir=Path(folder) / "data")
+    with make_folder() as folder:
+        embedded = EmbeddedConfig(data_dir=folder / "data")
         fresh = {"embedded": embedded, "redis": RedisConfig(), "postgres": PostgresConfig()}
         config = load_config().model_copy(update=fresh)
         replayed, answers = asyncio.run(measure(config, converted, questions=questions, limit=limit))

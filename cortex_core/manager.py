@@ -16,7 +16,7 @@ from cortex_core.cleaning import clean_text
 from cortex_core.config import MemoryConfig
 from cortex_core.errors import CortexError
 from cortex_core.ingestion.emotion import EmotionScorer
-from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, version_of
+from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, refusal, version_of
 from cortex_core.models import MAX_VERSION, Deletion, Fact, Memory, MemoryType, Receipt, SearchResult, StoreResult
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.recall.context import MemoryContext
@@ -139,8 +139,7 @@ class MemoryManager:
                 edited_at=edited_at,
             )
         except ValidationError as error:
-            fields = ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors()}))
-            return StoreResult(success=False, error=f"A memory can't have that {fields}.")
+            return StoreResult(success=False, error=str(refusal(error)))
         return await self._open_parts.recorder.store(user_id, new)
 
     async def store_many(self, user_id: str, memories: Sequence[NewMemory]) -> list[StoreResult]:

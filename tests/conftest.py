@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from cortex_core import MemoryConfig, MemoryManager, PostgresConfig, RedisConfig
 from cortex_core.providers.local import LocalEmbedder
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.schema import migrate
-from tests.harness import Connect
+from tests.harness import Connect, passable_folder
 
 _TEMPLATE = "cortex_template"
 
@@ -32,19 +30,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     """A data folder that the account of root's servers can pass, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="cortex-tests-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with passable_folder() as path:
+        yield path
 
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """An empty folder, in the place of pytest's own, which root's embedded servers could not enter."""
-    path = Path(tempfile.mkdtemp(prefix="cortex-test-", dir="/tmp"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path)
+    with passable_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,12 @@
 
 import asyncio
 import hashlib
+import shutil
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
 
 import asyncpg
 import numpy as np
@@ -15,6 +18,15 @@ Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
 
 PATIENCE = 20.0
 """Seconds after which something that should happen is taken not to; much more than it ever takes."""
+
+
+@contextmanager
+def passable_folder() -> Iterator[Path]:
+    """Make a folder for the time being that root's embedded servers can enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="cortex-test-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
 
 
 async def eventually(condition: Callable[[], object], *, seconds: float = PATIENCE) -> None:

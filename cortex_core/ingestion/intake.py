@@ -65,6 +65,12 @@ def memory_id_of(source_id: str) -> UUID:
     return uuid5(_SOURCES, source_id)
 
 
+def refusal(error: ValidationError) -> InvalidInputError:
+    """Return the sentence that names what can't be stored, without its value."""
+    fields = sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})
+    return InvalidInputError(f"A memory can't have that {', '.join(fields)}.")
+
+
 def version_of(edited_at: datetime) -> int:
     """Return the version that an edit makes, in milliseconds since 1970."""
     return int(edited_at.timestamp() * 1000)
@@ -113,8 +119,7 @@ class Intake:
                 version=version_of(new.edited_at) if new.edited_at else 0,
             )
         except ValidationError as error:
-            fields = ", ".join(str(problem["loc"][0]) for problem in error.errors() if problem["loc"])
-            raise InvalidInputError(f"A memory can't have that {fields}.") from None
+            raise refusal(error) from None
         return memory.model_copy(update={"importance": calculate_importance(memory, utc_now())})
 
     def _fit(self, content: str) -> str:

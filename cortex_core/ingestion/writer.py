@@ -148,11 +148,13 @@ class JournalWriter:
                     case "session":
                         await self._write_session(entry)
                     case "deletion":
-                        await self._delete(entry, Deletion.model_validate_json(entry.payload))
+                        await self._on_deletion(Deletion.model_validate_json(entry.payload))
                     case _:
                         jobs.append(_Job(entry, self._to_write(entry)))
             except (ValueError, OverflowError):
                 await self._bury(entry, "The entry can't be read by this version of Cortex.")
+            except StoreDataError as error:
+                await self._bury(entry, str(error), sqlstate=error.sqlstate)
         while jobs:
             by_key: dict[tuple[str, UUID], _Job] = {}
             for job in jobs:
@@ -181,21 +183,12 @@ class JournalWriter:
                 memory = job.write.memory
                 await self._redis.forget(memory.user_id, [memory.id], up_to_version=memory.version)
 
-    async def _delete(self, entry: Entry, deletion: Deletion) -> None:
-        try:
-            await self._on_deletion(deletion)
-        except StoreDataError as error:
-            await self._bury(entry, str(error), sqlstate=error.sqlstate)
-
     async def _write_session(self, entry: Entry) -> None:
         state = json.loads(entry.payload)
         if not isinstance(state, dict):
             raise ValueError("a session's state is an object")  # noqa: TRY004  as every other unreadable entry
         expires_at = entry.at + self._redis.session_ttl
-        try:
-            await self._postgres.sessions.put(entry.owner, state, revised_at=entry.at, expires_at=expires_at)
-        except StoreDataError as error:
-            await self._bury(entry, str(error), sqlstate=error.sqlstate)
+        await self._postgres.sessions.put(entry.owner, state, revised_at=entry.at, expires_at=expires_at)
 
     async def _bury(
         self, entry: Entry, reason: str, memory: Memory | None = None, sqlstate: str | None = None, attempts: int = 1

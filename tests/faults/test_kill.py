@@ -3,10 +3,8 @@
 import asyncio
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 from cortex_core import EmbeddedConfig, MemoryConfig, MemoryManager
 from tests.faults import writer_process
-from tests.harness import ScriptedEmbedder, eventually
+from tests.harness import ScriptedEmbedder, eventually, passable_folder
 
 SEED = 20260101
 
@@ -113,10 +111,8 @@ async def test_the_control_loses(memory_config: MemoryConfig, tmp_path: Path):
 
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="cortex-kill-", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with passable_folder() as path:
+        yield path
 
 
 async def test_servers_that_go_down_with_the_process_lose_nothing_either(own_folder: Path, tmp_path: Path):

@@ -9,9 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from cortex_core.errors import EmbeddedServerError
 from cortex_core.stores import embedded_placement
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.embedded_supervisor import SUPERVISOR_LOCK, ServersState
+from tests.harness import eventually, passable_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the servers as somebody else")
 
@@ -44,10 +43,8 @@ asyncio.run(main())
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     """A folder that the account of root's servers can pass, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="cortex-test-", dir="/tmp"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path)
+    with passable_folder() as path:
+        yield path
 
 
 @pytest.fixture
@@ -84,13 +81,6 @@ def processes_of(data_dir: Path) -> list[psutil.Process]:
 def is_supervisor(process: psutil.Process, data_dir: Path) -> bool:
     command = process.cmdline()
     return any("embedded_supervisor" in part for part in command) and any(f'"{data_dir}"' in part for part in command)
-
-
-async def eventually(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 def state_of(data_dir: Path) -> ServersState:
