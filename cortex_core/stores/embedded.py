@@ -9,6 +9,8 @@ import asyncio
 import errno
 import fcntl
 import logging
+import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -182,11 +184,22 @@ async def _start_or_join(placement: Placement) -> ServersState:
             if not is_supervised:
                 log = placement.data_dir / supervisor.SUPERVISOR_LOG
                 raise EmbeddedServerError(f"The embedded servers ended while they were starting. See {log}.")
-            if state is not None and state.ready:
+            if state is not None and state.ready and await asyncio.to_thread(_do_listen, state):
                 return state
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         starting.release()
+
+
+def _do_listen(state: ServersState) -> bool:
+    """Whether both servers take connections: ready ones may have been killed a moment ago, and their supervisor too."""
+    for name in (f".s.PGSQL.{supervisor.POSTGRES_PORT}", supervisor.VALKEY_SOCKET):
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(os.path.join(state.socket_dir, name))  # noqa: PTH118  a socket's address is text
+            except OSError:
+                return False
+    return True
 
 
 async def _is_supervised(placement: Placement) -> bool:

@@ -245,6 +245,29 @@ async def test_a_killed_server_comes_back_with_its_data_under_the_same_url(data_
         assert await remembers(servers, f"killed {name}")
 
 
+async def test_nobody_joins_servers_that_were_killed_a_moment_ago(data_dir):
+    async with await EmbeddedServers.open(data_dir) as servers:
+        await remember(servers, "before")
+        killed = state_of(data_dir)
+        watcher = psutil.Process(killed.supervisor)
+        watcher.suspend()  # as if it had not noticed yet
+        try:
+            for pid in killed.pids.values():
+                os.kill(pid, signal.SIGKILL)
+            zombie = psutil.STATUS_ZOMBIE
+            await eventually(lambda: all(psutil.Process(pid).status() == zombie for pid in killed.pids.values()))
+            opening = asyncio.create_task(EmbeddedServers.open(data_dir))
+            done, _ = await asyncio.wait({opening}, timeout=1)
+            assert not done
+        finally:
+            watcher.resume()
+        async with await opening as second:
+            await eventually(
+                lambda: (state := state_of(data_dir)).ready and state.pids["postgres"] != killed.pids["postgres"]
+            )
+            assert await remembers(second, "before")
+
+
 async def test_a_new_supervisor_takes_over_from_a_killed_one(data_dir):
     first = await EmbeddedServers.open(data_dir)
     await remember(first, "killed supervisor")
