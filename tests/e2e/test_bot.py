@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -34,7 +35,9 @@ async def start(folder: Path, config: MemoryConfig, *arguments: str, **environme
 async def test_without_a_token_it_says_so_and_opens_the_playground(
     tmp_path: Path, memory_config: MemoryConfig, stop: signal.Signals
 ) -> None:
-    process = await start(tmp_path, memory_config)
+    with socket.create_server(("127.0.0.1", 0)) as free:  # not the default, which tests beside this one look for
+        port = str(free.getsockname()[1])
+    process = await start(tmp_path, memory_config, PORT=port)
     assert process.stdout is not None
     async with asyncio.timeout(START_TIMEOUT):
         first, second = [(await process.stdout.readline()).decode() for _ in range(2)]
