@@ -6,6 +6,7 @@ Prints one line of JSON per state: what the bot has, and what the process runs.
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
 import discord
@@ -16,14 +17,29 @@ import cortex_core
 from cortex_core import MemoryManager, load_config
 
 
+MOMENT_SECONDS = 5.0
+
+
+def running() -> set[asyncio.Task[object]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def let_moments_pass() -> None:
+    """Wait for what has no name: a query that the host's own memory is making just now is no leftover."""
+    until = time.monotonic() + MOMENT_SECONDS
+    while moments := [task for task in running() if task.get_name().startswith("Task-")]:
+        if (left := until - time.monotonic()) <= 0:
+            return
+        await asyncio.wait(moments, timeout=left)
+
+
 def state_of(bot: commands.Bot) -> dict[str, object]:
-    own = asyncio.current_task()
     return {
         "cogs": sorted(bot.cogs),
         "commands": sorted(command.name for command in bot.tree.get_commands()),
         "listeners": sorted(name for name, listeners in bot.extra_events.items() if listeners),
         "views": len(bot._connection._view_store._views) + len(bot._connection._view_store._synced_message_views),
-        "tasks": sorted(task.get_name() for task in asyncio.all_tasks() if task is not own),
+        "tasks": sorted(task.get_name() for task in running()),
         "modules": sorted(
             name for name in sys.modules if name.split(".")[-1] in {"memory", "clara"} and "cogs" in name
         ),
@@ -46,16 +62,16 @@ async def main(package: str, opened_by_host: str) -> None:
 
 async def live_through(bot: commands.Bot, package: str) -> None:
     async with simcord.run(bot, settle_timeout=20):
-        report("before", bot)
+        await report("before", bot)
         for _ in range(2):
             await load(bot, package)
-            report("loaded", bot)
+            await report("loaded", bot)
             await bot.reload_extension(f"{package}.memory")
-            report("reloaded", bot)
+            await report("reloaded", bot)
             # In another order than they were loaded: whoever goes last closes.
             await bot.unload_extension(f"{package}.memory")
             await bot.unload_extension(f"{package}.clara")
-            report("unloaded", bot)
+            await report("unloaded", bot)
 
 
 async def load(bot: commands.Bot, package: str) -> None:
@@ -67,7 +83,8 @@ async def load(bot: commands.Bot, package: str) -> None:
     assert await bot.cortex.list_memories(owner)
 
 
-def report(name: str, bot: commands.Bot) -> None:
+async def report(name: str, bot: commands.Bot) -> None:
+    await let_moments_pass()
     sys.stdout.write(json.dumps({"name": name, **state_of(bot)}) + "\n")
 
 
