@@ -24,7 +24,8 @@ ACKNOWLEDGEMENTS = (
     "Good to know. I'll keep it in mind.",
 )
 
-_SURE, _MAYBE = 0.42, 0.25  # cosines of all-MiniLM-L6-v2 between a question and its answer are rarely lower
+_SURE = 0.45  # how much of a question an answer says at least when there is little doubt
+_ALSO = 0.42  # a cosine that a second answer has for itself, whatever was said around it
 _MAX_QUOTED = 3
 _QUOTED_CHARS = 300
 _MIN_WORD_CHARS = 3
@@ -114,7 +115,7 @@ def statements_among(memories: Iterable[Memory], *, but: str) -> list[Memory]:
 
 def near(found: Iterable[Memory]) -> list[Memory]:
     """Return the memories that are not beside the point, of those that a search found."""
-    return [memory for memory in found if memory.similarity is None or memory.similarity >= _MAYBE]
+    return [memory for memory in found if not memory.is_weak]
 
 
 def sharing_words(text: str, memories: Iterable[Memory]) -> list[Memory]:
@@ -131,7 +132,7 @@ def answer(memories: Sequence[Memory]) -> Answer:
     best, *rest = memories
     if not _is_sure(best):
         return Answer(f"I'm not sure, but this may help. {_cite(best)}", [best])
-    return _quote_first([best, *filter(_is_sure, rest)])
+    return _quote_first([best, *(memory for memory in rest if (memory.similarity or 0.0) >= _ALSO)])
 
 
 def recount(recent: Sequence[Memory]) -> Answer:
@@ -151,7 +152,7 @@ def _cite(memory: Memory) -> str:
 
 
 def _is_sure(memory: Memory) -> bool:
-    return memory.similarity is not None and memory.similarity >= _SURE
+    return memory.relevance is not None and memory.relevance >= _SURE
 
 
 def _telling_words(text: str) -> set[str]:

@@ -66,9 +66,14 @@ def describe(memory: Memory, *, ranked: bool = False) -> str:
     if link := link_to(memory):
         details.append(f"[where you said it]({link})")
     if ranked:
-        by_meaning = memory.similarity is not None
-        details.append(f"similarity {memory.similarity:.2f}" if by_meaning else "found by its words")
+        details.append(_why(memory))
     return f"{quote(memory.content)}\n{' · '.join(details)}"
+
+
+def _why(memory: Memory) -> str:
+    if memory.relevance is None:
+        return "found by its words"
+    return f"weak match, {memory.relevance:.2f}" if memory.is_weak else f"relevance {memory.relevance:.2f}"
 
 
 def count_of(number: int, thing: str = "memory") -> str:

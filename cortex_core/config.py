@@ -132,8 +132,8 @@ class RetrievalConfig(Section):
     recency: Share = 0.25
     emotion: Share = 0.20
     reinforcement: Share = 0.15
-    candidates: Annotated[int, Field(ge=10, le=1000)] = 50
-    min_similarity: Share = 0.25
+    nothing_below: Share = 0.25
+    weak_below: Share = 0.35
     max_retrieved: Count = 20
     deadline_seconds: Seconds = 1.0
     max_prompt_tokens: Annotated[int, Field(ge=100)] = 2000

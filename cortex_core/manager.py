@@ -216,8 +216,20 @@ class MemoryManager:
         memory_types: Sequence[MemoryType] | None = None,
         limit: int = 20,
         audience: Audience | None = None,
+        asked_at: datetime | None = None,
+        explain: bool = False,
     ) -> SearchResult:
         """Return the memories that answer the query best.
+
+        Args:
+            user_id: The owner.
+            query: A question or keywords; what it asks about time ("now", "last week", "in May") aims the search.
+            project_id: The project whose memories count beside the personal ones.
+            memory_types: Only these.
+            limit: The most to return.
+            audience: Where the answer will be heard.
+            asked_at: When, with the asker's time zone; now (UTC) when absent.
+            explain: Give each memory the parts of its score.
 
         Raises:
             InvalidInputError: The user id or the query can't be one.
@@ -230,6 +242,8 @@ class MemoryManager:
             project_id=project_id,
             memory_types=memory_types,
             limit=limit,
+            asked_at=asked_at,
+            explain=explain,
         )
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:

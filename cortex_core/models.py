@@ -81,6 +81,10 @@ class Memory(Model):
             later one replaces this, an earlier one is ignored.
         score: How well it answered the search that returned it; unbounded, absent elsewhere.
         similarity: Cosine between it and the query, -1 to 1; absent where no vector was compared.
+        relevance: How much of what a search asked for it says, 0 to about 0.8; comparable from one search to another,
+            absent where it can't be told.
+        is_weak: Whether it says so little of what a search asked for that it may well be beside the point.
+        explanation: The parts of `score` by name, if the search was asked to explain.
     """
 
     id: UUID = Field(default_factory=uuid7.uuid7)
@@ -111,6 +115,9 @@ class Memory(Model):
     version: int = Field(default=0, ge=0)
     score: float | None = None
     similarity: float | None = None
+    relevance: float | None = None
+    is_weak: bool = False
+    explanation: dict[str, float] | None = None
 
     @property
     def is_pinned(self) -> bool:
@@ -163,11 +170,18 @@ class Degradation(StrEnum):
 
 
 class SearchResult(Model):
-    """What `search` answers (TDD 4.2): ranked memories, best first."""
+    """What `search` answers (TDD 4.2).
+
+    Attributes:
+        memories: Best first; none if nothing relevant is known.
+        relevance: How much of what was asked the best match says, 0 to about 0.8, even if it says too little to be
+            returned; None where that can't be told.
+    """
 
     memories: list[Memory]
     total_count: int
     search_time_ms: int
+    relevance: float | None = None
     degraded: tuple[Degradation, ...] = ()
 
 

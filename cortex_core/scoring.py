@@ -37,6 +37,11 @@ def calculate_recency(created_at: datetime, now: datetime) -> float:
     return 1 / (1 + math.log1p(age_hours))
 
 
+def calculate_reinforcement(access_count: int) -> float:
+    """Return 0 for what was never drawn on, growing with the logarithm of how often it was, up to 1 (TDD 3.3)."""
+    return min(1.0, math.log1p(access_count) / 10)
+
+
 def calculate_retrieval_score(
     memory: Memory, similarity: float, current_time: datetime, weights: RetrievalWeights | None = None
 ) -> float:
@@ -54,7 +59,7 @@ def calculate_retrieval_score(
         weights.similarity * similarity
         + weights.recency * calculate_recency(memory.created_at, current_time)
         + weights.emotion * memory.emotional_score
-        + weights.reinforcement * min(1.0, math.log1p(memory.access_count) / 10)
+        + weights.reinforcement * calculate_reinforcement(memory.access_count)
     )
 
 

@@ -71,10 +71,10 @@ class Recorder:
         return results
 
     async def _acknowledge(self, memory: Memory, ttl: int) -> tuple[Durability, bool]:
-        vector = self._embedder.peek(memory.content)
+        embedding = self._embedder.peek(memory.content)
         try:
             answer = await self._redis.remember(
-                memory, ttl=ttl, max_backlog=self._config.max_backlog, vector=vector, model=self._embedder.model
+                memory, ttl=ttl, max_backlog=self._config.max_backlog, embedding=embedding, model=self._embedder.model
             )
         except StoreUnavailableError:
             answer = Acknowledgement.FULL
@@ -82,7 +82,7 @@ class Recorder:
             case Acknowledgement.MISMATCH:
                 raise IdempotencyError(_MISMATCH)
             case Acknowledgement.FULL:
-                return await self._write_through(PendingWrite(memory, vector, utc_now()))
+                return await self._write_through(PendingWrite.of(memory, embedding, acknowledged_at=utc_now()))
             case _:
                 return self._journal_durability, answer is Acknowledgement.JOURNALLED
 

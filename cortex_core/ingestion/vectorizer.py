@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from cortex_core.background import BackgroundLoop, Outage
 from cortex_core.errors import InvalidInputError, ProviderError, ProviderUnavailableError
-from cortex_core.models import Vector
-from cortex_core.providers import Embedder
+from cortex_core.late_interaction import Embedding
+from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.vectors import MissingVector
 
@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.01
 class Vectorizer:
     """Embeds whatever row has no vector; the row itself is the queue."""
 
-    def __init__(self, postgres: PostgresStore, embedder: Embedder) -> None:
+    def __init__(self, postgres: PostgresStore, embedder: CachingEmbedder) -> None:
         self._postgres = postgres
         self._embedder = embedder
         self._wake = asyncio.Event()
@@ -70,7 +70,7 @@ class Vectorizer:
 
     async def _fill(self, missing: Sequence[MissingVector]) -> None:
         try:
-            vectors = await self._embed([m.content for m in missing])
+            embeddings = await self._embed([m.content for m in missing])
         except ProviderUnavailableError as error:
             self._outage.begin(error)
             raise
@@ -82,11 +82,11 @@ class Vectorizer:
             _log.error("Memory %s can't be embedded and is found by its words only: %s", missing[0].id, error)
             await self._postgres.vectors.give_up(missing[0], str(error))
         else:
-            await self._postgres.vectors.fill(missing, vectors)
+            await self._postgres.vectors.fill(missing, embeddings)
         self._outage.end()
 
-    async def _embed(self, contents: Sequence[str]) -> list[Vector]:
-        vectors = await self._embedder.embed_batch(contents)
-        if any(vector.size != self._embedder.dimensions for vector in vectors):
+    async def _embed(self, contents: Sequence[str]) -> list[Embedding]:
+        embeddings = await self._embedder.encode_batch(contents)
+        if any(embedding.vector.size != self._embedder.dimensions for embedding in embeddings):
             raise ProviderError(f"{self._embedder.model} gave a vector of another length than before.")
-        return vectors
+        return embeddings

@@ -209,5 +209,7 @@ class JournalWriter:
     def _to_write(self, entry: Entry) -> PendingWrite:
         """Read a memory; a vector that is torn or of another model is left out, so that it is computed anew."""
         is_usable = entry.model == self._postgres.vectors.model and len(entry.vector) % np.float32().itemsize == 0
-        vector = np.frombuffer(entry.vector, dtype=np.float32) if entry.vector and is_usable else None
-        return PendingWrite(parse_payload(entry.payload), vector, entry.at)
+        memory = parse_payload(entry.payload)
+        if not entry.vector or not is_usable:
+            return PendingWrite(memory, acknowledged_at=entry.at)
+        return PendingWrite(memory, np.frombuffer(entry.vector, dtype=np.float32), entry.signs, entry.at)

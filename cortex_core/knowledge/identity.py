@@ -82,7 +82,7 @@ class IdentityKeeper:
         now = utc_now()
         evidence = Memory(
             user_id=user_id,
-            content=f"{attribute}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}",
+            content=state_attribute(attribute, value),
             memory_type=MemoryType.IDENTITY,
             author_id=user_id,
             audience=str(audience),
@@ -107,6 +107,11 @@ class IdentityKeeper:
     async def _project(self, user_id: str) -> Identity:
         facts = await self._postgres.identity.list_current(user_id)
         return _project(facts)
+
+
+def state_attribute(attribute: str, value: JsonValue) -> str:
+    """Return the words of the memory that is kept as evidence of an attribute."""
+    return f"{attribute}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
 def read_cached(fields: dict[str, JsonValue]) -> Identity:

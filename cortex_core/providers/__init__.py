@@ -6,11 +6,12 @@ everything else takes a port. Implementations raise nothing but the errors of `c
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from cortex_core.late_interaction import Embedding
 from cortex_core.models import Vector
 
-__all__ = ["ChatMessage", "ChatModel", "Embedder", "Vector"]
+__all__ = ["ChatMessage", "ChatModel", "Embedder", "PieceEmbedder", "Vector"]
 
 
 class Embedder(Protocol):
@@ -46,6 +47,17 @@ class Embedder(Protocol):
 
     async def close(self) -> None:
         """Release the model or the connections; the embedder can't be used any more."""
+
+
+@runtime_checkable
+class PieceEmbedder(Embedder, Protocol):
+    """An embedder that also tells the vector of every word piece, from the same run of its model."""
+
+    async def encode(self, text: str) -> Embedding:
+        """Embed one text that somebody waits for; raises as `embed` does."""
+
+    async def encode_batch(self, texts: Sequence[str]) -> list[Embedding]:
+        """Embed texts in the background, in the order given; raises as `embed` does."""
 
 
 @dataclass(frozen=True, slots=True)

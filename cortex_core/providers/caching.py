@@ -3,18 +3,22 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from cortex_core.late_interaction import Embedding
 from cortex_core.models import Vector, hash_content
-from cortex_core.providers import Embedder
+from cortex_core.providers import Embedder, PieceEmbedder
 
-_CAPACITY = 2048  # about 3 MB at 384 dimensions
+_CAPACITY = 2048  # about 8 MB of chat; 60 MB if every text were as long as the model reads
 
 
 class CachingEmbedder:
-    """Wraps an embedder with a cache of the least recently used kind, keyed by the text's hash."""
+    """Wraps an embedder with a cache of the least recently used kind, keyed by the text's hash.
+
+    Whatever it wraps, it answers with whole embeddings: without pieces where the model gives none.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
+        self._embeddings: OrderedDict[bytes, Embedding] = OrderedDict()
 
     @property
     def model(self) -> str:
@@ -31,37 +35,53 @@ class CachingEmbedder:
         """Whether texts leave this machine."""
         return self._embedder.is_remote
 
-    def peek(self, text: str) -> Vector | None:
-        """Return the text's vector if it is known."""
+    def peek(self, text: str) -> Embedding | None:
+        """Return the text's embedding if it is known."""
         key = hash_content(text)
-        if key in self._vectors:
-            self._vectors.move_to_end(key)
-        return self._vectors.get(key)
+        if key in self._embeddings:
+            self._embeddings.move_to_end(key)
+        return self._embeddings.get(key)
 
     async def embed(self, text: str) -> Vector:
+        """Embed one text as a whole; raises as the wrapped embedder does."""
+        return (await self.encode(text)).vector
+
+    async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
+        """Embed texts as wholes, in their order; raises as the wrapped embedder does."""
+        return [embedding.vector for embedding in await self.encode_batch(texts)]
+
+    async def encode(self, text: str) -> Embedding:
         """Embed one text; raises as the wrapped embedder does."""
         known = self.peek(text)
         if known is not None:
             return known
-        vector = await self._embedder.embed(text)
-        self._keep(text, vector)
-        return vector
+        if isinstance(self._embedder, PieceEmbedder):
+            embedding = await self._embedder.encode(text)
+        else:
+            embedding = Embedding(await self._embedder.embed(text), None)
+        self._keep(text, embedding)
+        return embedding
 
-    async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
+    async def encode_batch(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed texts in their order; raises as the wrapped embedder does."""
         unknown = list(dict.fromkeys(text for text in texts if self.peek(text) is None))
-        fresh = dict(zip(unknown, await self._embedder.embed_batch(unknown), strict=True)) if unknown else {}
-        vectors = [fresh[text] if text in fresh else await self.embed(text) for text in texts]
-        for text, vector in fresh.items():
-            self._keep(text, vector)
-        return vectors
+        fresh = dict(zip(unknown, await self._encode_anew(unknown), strict=True)) if unknown else {}
+        embeddings = [fresh[text] if text in fresh else await self.encode(text) for text in texts]
+        for text, embedding in fresh.items():
+            self._keep(text, embedding)
+        return embeddings
 
     async def close(self) -> None:
         """Close the wrapped embedder."""
-        self._vectors.clear()
+        self._embeddings.clear()
         await self._embedder.close()
 
-    def _keep(self, text: str, vector: Vector) -> None:
-        self._vectors[hash_content(text)] = vector
-        if len(self._vectors) > _CAPACITY:
-            self._vectors.popitem(last=False)
+    async def _encode_anew(self, texts: Sequence[str]) -> list[Embedding]:
+        if isinstance(self._embedder, PieceEmbedder):
+            return await self._embedder.encode_batch(texts)
+        return [Embedding(vector, None) for vector in await self._embedder.embed_batch(texts)]
+
+    def _keep(self, text: str, embedding: Embedding) -> None:
+        self._embeddings[hash_content(text)] = embedding
+        if len(self._embeddings) > _CAPACITY:
+            self._embeddings.popitem(last=False)

@@ -5,6 +5,7 @@ the arithmetic is float32: a text's vector does not depend on the batch it came 
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from importlib.resources import files
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from cortex_core.errors import ProviderError
+from cortex_core.late_interaction import Embedding, Pieces
 from cortex_core.models import Vector
 from cortex_core.providers._model_thread import ModelThread, plan_slices
 from cortex_core.providers._text_and_vectors import clean_texts, unit_vectors
@@ -44,6 +46,9 @@ THREADS = 2
 still a tenth when another process keeps a core busy; it waits without spinning."""
 
 ERRORS_ONLY = 3
+
+FIRST_WORD = 990
+"""Before it the vocabulary has special pieces and single characters."""
 
 
 class HiddenStates(NamedTuple):
@@ -91,35 +96,47 @@ class LocalEmbedder:
 
     async def embed(self, text: str) -> Vector:
         """Embed one text; at most one slice of a running batch goes before it."""
-        (vector,) = await self._thread.run(self._embed_texts, clean_texts([text]))
-        return vector
+        return (await self.encode(text)).vector
 
     async def embed_batch(self, texts: Sequence[str]) -> list[Vector]:
         """Embed texts in slices of like length; vectors come back in the order of the texts."""
+        return [embedding.vector for embedding in await self.encode_batch(texts)]
+
+    async def encode(self, text: str) -> Embedding:
+        """Embed one text as a whole and piece by piece."""
+        (embedding,) = await self._thread.run(self._encode_texts, clean_texts([text]))
+        return embedding
+
+    async def encode_batch(self, texts: Sequence[str]) -> list[Embedding]:
+        """Embed texts as wholes and piece by piece, in slices of like length."""
         cleaned = clean_texts(texts)
-        vectors: dict[int, Vector] = {}
+        embeddings: dict[int, Embedding] = {}
         async with self._thread.background():
             for start in range(0, len(cleaned), TOKENIZER_TEXTS):
                 encodings = await self._thread.run(self._tokenize, cleaned[start : start + TOKENIZER_TEXTS])
                 for indices in plan_slices([len(encoding) for encoding in encodings], budget=SLICE_PIECES):
-                    slice_vectors = await self._thread.run(self._pool, [encodings[index] for index in indices])
-                    vectors.update(zip((start + index for index in indices), slice_vectors, strict=True))
-        return [vectors[index] for index in range(len(cleaned))]
+                    embedded = await self._thread.run(self._encode, [encodings[index] for index in indices])
+                    embeddings.update(zip((start + index for index in indices), embedded, strict=True))
+        return [embeddings[index] for index in range(len(cleaned))]
 
     async def close(self) -> None:
         """Finish what was begun and free the thread."""
         await self._thread.close()
 
-    def _embed_texts(self, texts: Sequence[str]) -> list[Vector]:
-        return self._pool(self._tokenize(texts))
+    def _encode_texts(self, texts: Sequence[str]) -> list[Embedding]:
+        return self._encode(self._tokenize(texts))
 
     def _tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         # One by one: the tokenizer's own batch call starts a thread for every core.
         return [self._tokenizer.encode(text[:MAX_CHARS]) for text in texts]
 
-    def _pool(self, encodings: Sequence[Encoding]) -> list[Vector]:
-        """Average each text's word pieces, special ones included, as the model was trained."""
+    def _encode(self, encodings: Sequence[Encoding]) -> list[Embedding]:
         hidden = self._forward(encodings)
+        pieces = [_keep_pieces(encoding, states) for encoding, states in zip(encodings, hidden.states, strict=True)]
+        return [Embedding(*both) for both in zip(self._pool(hidden), pieces, strict=True)]
+
+    def _pool(self, hidden: HiddenStates) -> list[Vector]:
+        """Average each text's word pieces, special ones included, as the model was trained."""
         weights = hidden.mask.astype(np.float32)
         sums = np.einsum("tpd,tp->td", hidden.states, weights)
         return unit_vectors(sums / weights.sum(axis=1, keepdims=True), model=self.model)
@@ -134,6 +151,27 @@ class LocalEmbedder:
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros(shape, np.int64)}
         (states,) = self._session.run(["last_hidden_state"], inputs)
         return HiddenStates(states, mask)
+
+
+def _keep_pieces(encoding: Encoding, states: NDArray[np.float32]) -> Pieces:
+    """Return a text's pieces without the first and the last, which are special and stand for no word."""
+    kept = slice(1, len(encoding) - 1)
+    spelled: dict[int | None, str] = {}
+    for word, token in zip(encoding.word_ids[kept], encoding.tokens[kept], strict=True):
+        spelled[word] = spelled.get(word, "") + token.removeprefix("##")
+    words = [spelled[word] for word in encoding.word_ids[kept]]
+    salience = [_salience(piece, word) for piece, word in zip(encoding.ids[kept], words, strict=True)]
+    return Pieces.of(states[kept], words, salience)
+
+
+def _salience(piece: int, word: str) -> float:
+    """Return how much a piece says by its place in the vocabulary, which is in order of frequency.
+
+    It stands in for a count of how rare a word is, needs no state, and tells nothing from one owner to another.
+    """
+    if not any(character.isalnum() for character in word):
+        return 0.0
+    return max(0.2, math.log(max(1, piece - FIRST_WORD)) - 0.5)
 
 
 def _load_session(path: Path, threads: int) -> onnxruntime.InferenceSession:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,8 +13,11 @@ from cortex_core.background import abandon_after
 from cortex_core.cleaning import clean_text
 from cortex_core.config import RetrievalConfig
 from cortex_core.errors import StoreError, StoreUnavailableError
-from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached
-from cortex_core.models import Degradation, Memory, Model, ProjectContext, Vector
+from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached, state_attribute
+from cortex_core.late_interaction import Embedding
+from cortex_core.models import Degradation, Memory, MemoryType, Model, ProjectContext
+from cortex_core.recall.diversity import without_repeats
+from cortex_core.recall.ranking import Ranking
 from cortex_core.recall.rendering import render
 from cortex_core.recall.search import Searcher, clean_query
 from cortex_core.stores.postgres import PostgresStore
@@ -24,7 +27,7 @@ _log = logging.getLogger("cortex.recall")
 
 T = TypeVar("T")
 
-_NO_MEMORIES: Sequence[Memory] = ()
+_NOTHING = Ranking([], 0, None)
 _NO_PROJECT: ProjectContext | None = None
 
 
@@ -35,8 +38,9 @@ class MemoryContext(Model):
         identity: Attribute → value.
         session: The state of the conversation.
         working: Recent memories that have not faded, newest first.
-        retrieved: Long-term memories that answer the query, best first; none of them is in `working`.
-        project: What was last said in the project.
+        retrieved: Long-term memories that answer the query, best first; nothing is in it twice, in more than two
+            wordings, or in `working` or `identity` already. Weak matches are marked `is_weak`.
+        project: What was last said in the project, but for what is in `working` or `retrieved`.
         degraded: What had to be left out because a server was away.
     """
 
@@ -94,8 +98,10 @@ class ContextBuilder:
     ) -> MemoryContext:
         """Return the context; a server that is away makes it poorer and is named in `degraded`."""
         query = clean_query(query) if query else None
+        limit = self._retrieval.max_retrieved if max_retrieved is None else max_retrieved
         project_id = clean_text(project_id) if project_id else None
-        hot, vector = await asyncio.gather(self._load_hot(user_id), self._embed(query))
+        hot, embedding = await asyncio.gather(self._load_hot(user_id), self._embed(query))
+        working = _choose_working(hot, audience, project_id) if include_working else []
         is_cut = False
 
         async def or_else(work: Callable[[], Coroutine[Any, Any, T]], default: T) -> T:
@@ -110,23 +116,24 @@ class ContextBuilder:
         identity, session, found, project = await asyncio.gather(
             or_else(partial(self._load_identity, user_id, hot), Identity({}, {})),
             or_else(partial(self._load_session, user_id, hot, audience), dict[str, JsonValue]()),
-            or_else(partial(self._find, user_id, query, vector, audience, project_id), _NO_MEMORIES),
+            or_else(partial(self._find, user_id, query, embedding, audience, project_id, limit, working), _NOTHING),
             or_else(partial(self._load_project, user_id, project_id, audience), _NO_PROJECT),
         )
-        working = _choose_working(hot, audience, project_id) if include_working else []
-        shown = {memory.id for memory in working}
-        limit = self._retrieval.max_retrieved if max_retrieved is None else max_retrieved
+        identity_heard = identity.heard_by(audience)
+        retrieved = [memory for memory in found.memories if not _states(memory, identity_heard)]
+        if project:
+            project = {**project, "recent": without_repeats(project["recent"], working, retrieved)}
         missing = {
             Degradation.HOT_LAYER: hot is None,
-            Degradation.VECTORS: query is not None and vector is None,
+            Degradation.VECTORS: query is not None and embedding is None,
             Degradation.LONG_TERM: is_cut,
         }
         return MemoryContext(
             user_id=user_id,
-            identity=identity.heard_by(audience),
+            identity=identity_heard,
             session=session,
             working=working,
-            retrieved=[memory for memory in found if memory.id not in shown][:limit],
+            retrieved=retrieved,
             project=project,
             degraded=tuple(reason for reason, is_missing in missing.items() if is_missing),
         )
@@ -137,7 +144,7 @@ class ContextBuilder:
         except StoreUnavailableError:
             return None
 
-    async def _embed(self, query: str | None) -> Vector | None:
+    async def _embed(self, query: str | None) -> Embedding | None:
         return await self._searcher.embed(query) if query else None
 
     async def _load_identity(self, user_id: str, hot: HotContext | None) -> Identity:
@@ -151,11 +158,26 @@ class ContextBuilder:
         return _read_session(hot, audience)
 
     async def _find(
-        self, user_id: str, query: str | None, vector: Vector | None, audience: Audience, project_id: str | None
-    ) -> Sequence[Memory]:
+        self,
+        user_id: str,
+        query: str | None,
+        embedding: Embedding | None,
+        audience: Audience,
+        project_id: str | None,
+        limit: int,
+        shown: Sequence[Memory],
+    ) -> Ranking:
         if query is None:
-            return []
-        return await self._searcher.find(user_id, query, vector, audience=audience, project_id=project_id)
+            return _NOTHING
+        return await self._searcher.find(
+            user_id,
+            query,
+            embedding,
+            audience=audience,
+            project_id=project_id,
+            limit=limit,
+            shown=shown,
+        )
 
     async def _load_project(self, user_id: str, project_id: str | None, audience: Audience) -> ProjectContext | None:
         if project_id is None:
@@ -166,6 +188,13 @@ class ContextBuilder:
 def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonValue]:
     """A session's state has no audience of its own, so nobody but the owner hears it."""
     return hot.session if hot and audience.kind is AudienceKind.OWNER else {}
+
+
+def _states(memory: Memory, identity: Mapping[str, JsonValue]) -> bool:
+    """Whether a memory says no more than an attribute of the identity, which it is the evidence of."""
+    return memory.memory_type is MemoryType.IDENTITY and any(
+        memory.content == state_attribute(name, value) for name, value in identity.items()
+    )
 
 
 def _choose_working(hot: HotContext | None, audience: Audience, project_id: str | None) -> list[Memory]:

@@ -1,47 +1,146 @@
-"""Orders candidates: relevance standardised among them, with the TDD's other signals on top."""
+"""Orders candidates: relevance, the TDD's other signals on top, and a gate below which nothing is an answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
-from cortex_core.config import RetrievalWeights
+from cortex_core.config import RetrievalConfig
 from cortex_core.models import Memory
-from cortex_core.scoring import RELEVANCE_SCALE, calculate_retrieval_score
-from cortex_core.stores.postgres.store import Candidate
+from cortex_core.recall.diversity import choose_diverse
+from cortex_core.recall.relevance import Relevance, Scores
+from cortex_core.recall.timeframe import Timeframe
+from cortex_core.scoring import RELEVANCE_SCALE, calculate_recency, calculate_reinforcement
+from cortex_core.stores.postgres.candidates import Candidate
+from cortex_core.stores.postgres.rows import to_memory
+
+_AIM = 16.0
+"""How much more recency weighs where the question asks about time."""
+_EARLIER = 0.6
+"""What held before the time that is asked about may hold in it, the later the likelier."""
+_LATER = 1.5
+"""Where it doesn't: what was said later may correct what was said before, however long ago both were."""
 
 
-def rank(candidates: Sequence[Candidate], now: datetime, weights: RetrievalWeights) -> list[Memory]:
-    """Return the candidates' memories, best first, each with its `score`.
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What a search found.
 
-    Relevance is the sum of the standard scores of cosine and word rank, standardised again: fusing margins keeps a sure
-    hit apart from a lucky one, where fusing ranks does not.
+    Attributes:
+        memories: Best first.
+        total: How many there were to choose from.
+        relevance: The evidence for the best match, found or not; None where it can't be told.
     """
-    relevance = _standardise(
+
+    memories: list[Memory]
+    total: int
+    relevance: float | None
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    relevance: Relevance,
+    timeframe: Timeframe,
+    asked_at: datetime,
+    retrieval: RetrievalConfig,
+    *,
+    limit: int,
+    shown: Sequence[Memory] | None = None,
+    explain: bool = False,
+) -> Ranking:
+    """Order candidates by the retrieval score (TDD 3.3) and keep what may be an answer.
+
+    Args:
+        candidates: Of one search.
+        relevance: How well each answers.
+        timeframe: What the question asks about time.
+        asked_at: When.
+        retrieval: The weights of the score and the borders of the gate.
+        limit: The most to return.
+        shown: What stands beside the results; then what only repeats it, or better results, is left out.
+        explain: Give each memory the parts of its score.
+    """
+    best = float(np.nanmax(relevance.evidence)) if not np.isnan(relevance.evidence).all() else None
+    weights = retrieval.weights
+    parts = {
+        "similarity": weights.similarity * RELEVANCE_SCALE * relevance.fused,
+        "recency": weights.recency * _recency(candidates, timeframe, asked_at),
+        "emotion": weights.emotion * np.array([c.emotional_score for c in candidates], float),
+        "reinforcement": weights.reinforcement
+        * np.array([calculate_reinforcement(c.access_count) for c in candidates], float),
+    }
+    scores = np.sum(list(parts.values()), axis=0)
+    ages = [asked_at - c.created_at for c in candidates]
+    answers = _pass_gate(candidates, relevance.evidence, best, timeframe, retrieval)
+    order = sorted(answers, key=lambda index: (-scores[index], ages[index]))
+    chosen = order[:limit] if shown is None else choose_diverse(order, candidates, limit=limit, shown=shown)
+    return Ranking(
         [
-            by_vector + by_words
-            for by_vector, by_words in zip(
-                _standardise([candidate.similarity for candidate in candidates]),
-                _standardise([candidate.word_rank for candidate in candidates]),
-                strict=True,
+            to_memory(
+                candidates[index].row,
+                similarity=candidates[index].similarity,
+                score=float(scores[index]),
+                relevance=None if np.isnan(relevance.evidence[index]) else float(relevance.evidence[index]),
+                is_weak=bool(relevance.evidence[index] < retrieval.weak_below),
+                explanation=_explain(index, parts, relevance) if explain else None,
             )
-        ]
+            for index in chosen
+        ],
+        len(answers),
+        best,
     )
-    scored = [
-        candidate.memory.model_copy(
-            update={"score": calculate_retrieval_score(candidate.memory, RELEVANCE_SCALE * z, now, weights)}
-        )
-        for candidate, z in zip(candidates, relevance, strict=True)
+
+
+def _pass_gate(
+    candidates: Sequence[Candidate],
+    evidence: Scores,
+    best: float | None,
+    timeframe: Timeframe,
+    retrieval: RetrievalConfig,
+) -> list[int]:
+    """Return which may be answers: all, unless even the best says too little of what is asked.
+
+    Then only what can't be judged by its pieces yet holds a word of the question, or was said in the time asked about.
+    """
+    if best is None or best >= retrieval.nothing_below:
+        return list(range(len(candidates)))
+    return [
+        index
+        for index, candidate in enumerate(candidates)
+        if (np.isnan(evidence[index]) and candidate.matched) or _is_within(candidate.created_at, timeframe)
     ]
-    return sorted(scored, key=lambda memory: (memory.score or 0.0, memory.created_at), reverse=True)
 
 
-def _standardise(values: Sequence[float | None]) -> list[float]:
-    """Return each value's distance from the mean in standard deviations; 0 for what is unknown."""
-    known = np.array([value for value in values if value is not None])
-    are_equal = not known.size or known.min() == known.max()  # asked, for rounding makes differences of equal values
-    deviation = 0.0 if are_equal else float(known.std())
-    if deviation == 0.0:
-        return [0.0] * len(values)
-    mean = float(known.mean())
-    return [0.0 if value is None else (value - mean) / deviation for value in values]
+def _is_within(time: datetime, timeframe: Timeframe) -> bool:
+    if timeframe.since is None and timeframe.until is None:
+        return False
+    return (timeframe.since is None or time >= timeframe.since) and (timeframe.until is None or time < timeframe.until)
+
+
+def _recency(candidates: Sequence[Candidate], timeframe: Timeframe, asked_at: datetime) -> Scores:
+    """Return how well each fits in time: 0 to 16 where the question asks about time, 0 to 2.5 where it doesn't."""
+    times = np.array([c.created_at.timestamp() for c in candidates])
+    if timeframe.since is not None or timeframe.until is not None:
+        within = np.array([_is_within(c.created_at, timeframe) for c in candidates])
+        is_later = np.array([timeframe.until is not None and c.created_at >= timeframe.until for c in candidates])
+        return _AIM * np.where(within, 1.0, np.where(is_later, 0.0, _EARLIER * _freshness(times)))
+    if timeframe.wants_newest:
+        return _AIM * _freshness(times)
+    return np.array([calculate_recency(c.created_at, asked_at) for c in candidates]) + _LATER * _freshness(times)
+
+
+def _freshness(times: Scores) -> Scores:
+    """Return 0 for the oldest candidate up to 1 for the newest, by their order."""
+    order = np.unique(times, return_inverse=True)[1]
+    ranks: Scores = order / max(1, order.max(initial=0))
+    return ranks
+
+
+def _explain(index: int, parts: dict[str, Scores], relevance: Relevance) -> dict[str, float]:
+    """Return the four parts of a score, what the relevance in it is made of, and the evidence."""
+    return {
+        **{name: float(part[index]) for name, part in parts.items()},
+        **{f"relevance.{name}": float(part[index]) for name, part in relevance.parts.items()},
+        "relevance": float(relevance.fused[index]),
+    }

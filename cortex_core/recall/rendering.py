@@ -7,7 +7,7 @@ be a heading, a role or an instruction stays recognisable as a quotation.
 import json
 import secrets
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -19,6 +19,7 @@ from cortex_core.models import Degradation, Memory
 _MAX_ITEM_CHARS = 1000
 _MAX_WORKING = 10
 _MAX_RETRIEVED = 15
+_FIRST_SERVED = ("Missing", "User Identity", "Current Session")
 _INVISIBLE = {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"}  # the last two begin a new line
 
 
@@ -32,7 +33,11 @@ def render(
     *,
     max_tokens: int,
 ) -> str:
-    """Return the block, empty when nothing is known; what doesn't fit into `max_tokens` is left out, last first."""
+    """Return the block, empty when nothing is known.
+
+    What doesn't fit into `max_tokens` is left out: identity and session come first, then the other sections take turns,
+    each with its best, so that none of them crowds out another.
+    """
     sections = {
         "User Identity": [f"- {_quote(name)}: {_quote(value)}" for name, value in identity.items()],
         "Current Session": [f"- {_quote(name)}: {_quote(value)}" for name, value in session.items()],
@@ -63,22 +68,37 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _fill(sections: Mapping[str, Iterable[str]], budget: int) -> Iterator[str]:
-    for title, lines in sections.items():
-        heading: list[str] = [f"## {title}"]
-        for line in lines:
-            cost = count_tokens("\n".join([*heading, line]))
-            if cost > budget:
-                break
+def _fill(sections: Mapping[str, Sequence[str]], budget: int) -> Iterator[str]:
+    """Yield headings and lines in the order of the sections, as many as fit when the sections take turns."""
+    taken = dict.fromkeys(sections, 0)
+    full: set[str] = set()
+    for title, line in _take_turns(sections):
+        if title in full:
+            continue
+        cost = count_tokens(line) + (0 if taken[title] else count_tokens(f"## {title}"))
+        if cost > budget:
+            full.add(title)
+        else:
             budget -= cost
-            yield from heading
-            yield line
-            heading = []
+            taken[title] += 1
+    for title, count in taken.items():
+        if count:
+            yield f"## {title}"
+            yield from sections[title][:count]
+
+
+def _take_turns(sections: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    for title in _FIRST_SERVED:
+        yield from ((title, line) for line in sections[title])
+    others = {title: lines for title, lines in sections.items() if title not in _FIRST_SERVED}
+    for place in range(max(map(len, others.values()))):
+        yield from ((title, lines[place]) for title, lines in others.items() if place < len(lines))
 
 
 def _line(memory: Memory) -> str:
     speaker = memory.author_name or memory.author_id or memory.user_id
-    return f"- {memory.created_at:%Y-%m-%d %H:%M} {_quote(speaker)}: {_quote(memory.content)}"
+    doubt = " (weak match)" if memory.is_weak else ""
+    return f"- {memory.created_at:%Y-%m-%d %H:%M} {_quote(speaker)}: {_quote(memory.content)}{doubt}"
 
 
 def _quote(value: JsonValue) -> str:

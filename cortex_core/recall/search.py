@@ -1,18 +1,23 @@
-"""Search over long-term memory: one local embedding, one Postgres round trip, one ranking."""
+"""Search over long-term memory: one local embedding, one Postgres round trip, one ranking off the event loop."""
 
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
 from cortex_core.audience import Audience
 from cortex_core.cleaning import clean_text
 from cortex_core.config import EmbeddingConfig, RetrievalConfig
 from cortex_core.errors import InvalidInputError, ProviderError
-from cortex_core.models import Degradation, Memory, MemoryType, SearchResult, Vector, utc_now
-from cortex_core.providers import Embedder
-from cortex_core.recall.ranking import rank
+from cortex_core.late_interaction import Embedding
+from cortex_core.models import Degradation, Memory, MemoryType, SearchResult, utc_now
+from cortex_core.providers.caching import CachingEmbedder
+from cortex_core.recall.ranking import Ranking, rank
+from cortex_core.recall.relevance import weigh
+from cortex_core.recall.timeframe import read_timeframe
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.postgres.candidates import Inquiry
 
 _READ_CHARS = 8000
 
@@ -21,7 +26,7 @@ class Searcher:
     """Finds an owner's memories by what they mean and by their words."""
 
     def __init__(
-        self, retrieval: RetrievalConfig, embedding: EmbeddingConfig, postgres: PostgresStore, embedder: Embedder
+        self, retrieval: RetrievalConfig, embedding: EmbeddingConfig, postgres: PostgresStore, embedder: CachingEmbedder
     ) -> None:
         self._retrieval = retrieval
         self._deadline = embedding.deadline_seconds
@@ -37,6 +42,8 @@ class Searcher:
         project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         limit: int,
+        asked_at: datetime | None = None,
+        explain: bool = False,
     ) -> SearchResult:
         """Return the best matches.
 
@@ -46,48 +53,82 @@ class Searcher:
         """
         started = time.perf_counter()
         query = clean_query(query)
-        vector = await self.embed(query)
-        memories = await self.find(
-            user_id, query, vector, audience=audience, project_id=project_id, memory_types=memory_types
+        embedding = await self.embed(query)
+        found = await self.find(
+            user_id,
+            query,
+            embedding,
+            audience=audience,
+            project_id=project_id,
+            memory_types=memory_types,
+            limit=limit,
+            asked_at=asked_at,
+            explain=explain,
         )
         return SearchResult(
-            memories=memories[:limit],
-            total_count=len(memories),
+            memories=found.memories,
+            total_count=found.total,
             search_time_ms=round((time.perf_counter() - started) * 1000),
-            degraded=() if vector is not None else (Degradation.VECTORS,),
+            relevance=found.relevance,
+            degraded=() if embedding is not None else (Degradation.VECTORS,),
         )
 
-    async def embed(self, query: str) -> Vector | None:
-        """Return the query's vector, or None when the embedder fails or a remote one is late."""
+    async def embed(self, query: str) -> Embedding | None:
+        """Return the query's embedding, or None when the embedder fails or a remote one is late."""
         try:
             async with asyncio.timeout(self._deadline if self._embedder.is_remote else None):
-                vector = await self._embedder.embed(query)
+                embedding = await self._embedder.encode(query)
         except (ProviderError, TimeoutError):
             return None
-        return vector if vector.size == self._embedder.dimensions else None
+        return embedding if embedding.vector.size == self._embedder.dimensions else None
 
     async def find(
         self,
         user_id: str,
         query: str,
-        vector: Vector | None,
+        embedding: Embedding | None,
         *,
         audience: Audience,
         project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
-    ) -> list[Memory]:
-        """Return everything that may answer, best first."""
-        candidates = await self._postgres.search(
-            check_user_id(user_id),
-            query,
-            vector,
-            heard=audience.heard(),
-            project_id=clean_text(project_id) if project_id else None,
-            memory_types=memory_types,
-            candidates=self._retrieval.candidates,
-            min_similarity=self._retrieval.min_similarity,
+        limit: int,
+        asked_at: datetime | None = None,
+        shown: Sequence[Memory] | None = None,
+        explain: bool = False,
+    ) -> Ranking:
+        """Return what answers best; raises as `search` does."""
+        asked_at = asked_at or utc_now()
+        timeframe = read_timeframe(query, asked_at)
+        candidates = await self._postgres.candidates.find(
+            Inquiry(
+                user_id=check_user_id(user_id),
+                text=query,
+                vector=embedding.vector if embedding else None,
+                heard=audience.heard(),
+                project_id=clean_text(project_id) if project_id else None,
+                memory_types=memory_types,
+                since=timeframe.since,
+                until=timeframe.until,
+            )
         )
-        return rank(candidates, utc_now(), self._retrieval.weights)
+
+        if not candidates:
+            return Ranking([], 0, None)
+
+        def order() -> Ranking:
+            relevance = weigh(query, embedding.pieces if embedding else None, candidates)
+            return rank(
+                candidates,
+                relevance,
+                timeframe,
+                asked_at,
+                self._retrieval,
+                limit=limit,
+                shown=shown,
+                explain=explain,
+            )
+
+        return await asyncio.to_thread(order)
 
 
 def clean_query(query: str) -> str:

@@ -1,22 +1,38 @@
 """Named SQL queries, read once from the `*.sql` files beside this module.
 
-A file holds `-- name: …` lines, each followed by one statement; `load_queries("memories")` gives them by name.
+A file holds `-- name: …` lines, each followed by one statement; `load_queries("memories")` gives them by name. What
+several statements share stands under a `-- fragment: …` line and is put in where a statement says `{{its name}}`.
 """
 
 import re
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEADING = re.compile(r"^-- (name|fragment): (\w+)$", re.MULTILINE)
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
 @cache
 def load_queries(group: str) -> dict[str, LiteralString]:
-    """Return the statements of `<group>.sql` by name; they never contain anything from outside the repository."""
+    """Return the statements of `<group>.sql` by name; they never contain anything from outside the repository.
+
+    Raises:
+        ValueError: The file names something twice, or puts in a fragment that doesn't stand above.
+    """
     text = (files(__package__) / f"{group}.sql").read_text("utf-8")
-    _, *parts = _NAME.split(text)
-    names, statements = parts[::2], parts[1::2]
-    if len(set(names)) != len(names):
-        raise ValueError(f"{group}.sql names a query twice.")
-    return {name: cast("LiteralString", body.strip()) for name, body in zip(names, statements, strict=True)}
+    _, *parts = _HEADING.split(text)
+    queries: dict[str, LiteralString] = {}
+    fragments: dict[str, str] = {}
+    for kind, name, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if name in queries or name in fragments:
+            raise ValueError(f"{group}.sql names {name} twice.")
+        try:
+            filled = _PLACE.sub(lambda place: fragments[place[1]], body.strip())
+        except KeyError as error:
+            raise ValueError(f"{group}.sql puts in {error}, which is no fragment above it.") from None
+        if kind == "fragment":
+            fragments[name] = filled
+        else:
+            queries[name] = filled
+    return queries

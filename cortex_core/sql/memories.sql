@@ -8,7 +8,7 @@ FROM (SELECT DISTINCT owner FROM unnest($1::text[]) AS owner ORDER BY owner) AS 
 SELECT pg_advisory_xact_lock_shared(hashtext('cortex writes'))
 
 -- name: write
--- $1 rows as JSON, $2 their vectors, $3 the embedding model. Answers the outcome for each row in the order given.
+-- $1 rows as JSON, $2 their vectors, $3 the sign bits of their pieces, $4 the model of both. Answers the outcome for each row in the order given.
 WITH incoming AS MATERIALIZED (
     SELECT *
     FROM ROWS FROM (
@@ -18,12 +18,13 @@ WITH incoming AS MATERIALIZED (
             created_at timestamptz, version bigint, valid_from timestamptz, valid_to timestamptz, supersedes uuid,
             source text, source_id text, channel_id text, tags text[], metadata jsonb, acknowledged_at timestamptz
         ),
-        unnest($2::halfvec[])
+        unnest($2::halfvec[]),
+        unnest($3::bytea[])
     ) WITH ORDINALITY AS row (
         user_id, id, author_id, author_name, project_id, audience, memory_type,
         status, content, content_hash, emotional_score, importance, confidence,
         created_at, version, valid_from, valid_to, supersedes,
-        source, source_id, channel_id, tags, metadata, acknowledged_at, embedding, ord
+        source, source_id, channel_id, tags, metadata, acknowledged_at, embedding, signs, ord
     )
 ), admitted AS (
     SELECT i.*, m.id IS NULL AS is_new
@@ -53,7 +54,7 @@ WITH incoming AS MATERIALIZED (
         user_id, id, author_id, author_name, project_id, audience, memory_type, status, content, decode(content_hash, 'hex'),
         emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
         channel_id, position, tags, metadata, embedding,
-        CASE WHEN embedding IS NOT NULL THEN $3::smallint END
+        CASE WHEN embedding IS NOT NULL THEN $4::smallint END
     FROM placed
     ORDER BY ord
     ON CONFLICT (user_id, id) DO UPDATE SET
@@ -64,6 +65,13 @@ WITH incoming AS MATERIALIZED (
         updated_at = now()
     WHERE m.version < excluded.version
     RETURNING m.user_id, m.id
+), stale AS (  -- an edit's pieces come with its vector, later if need be
+    DELETE FROM memory_pieces AS p USING written AS w, incoming AS i
+    WHERE p.user_id = w.user_id AND p.id = w.id AND i.user_id = w.user_id AND i.id = w.id AND i.signs IS NULL
+), pieces AS (
+    INSERT INTO memory_pieces (user_id, id, signs)
+    SELECT w.user_id, w.id, i.signs FROM written AS w JOIN incoming AS i USING (user_id, id) WHERE i.signs IS NOT NULL
+    ON CONFLICT (user_id, id) DO UPDATE SET signs = excluded.signs
 )
 SELECT
     CASE
@@ -126,35 +134,6 @@ FROM json_to_record($3::json) AS n (
 )
 WHERE m.user_id = $1 AND m.id = $2
 RETURNING m.id
-
--- name: search
--- $1 owner, $2 vector or null, $3 its model, $4 query text, $5 audiences heard here or null for all, $6 project,
--- $7 types, $8 how many candidates by each of vector and words, $9 least cosine for one found by vector alone.
-WITH asked AS MATERIALIZED (  -- else the query is parsed again for every row
-    SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS words
-), owned AS MATERIALIZED (
-    SELECT
-        m.id,
-        CASE WHEN m.embedding_model_id = $3 THEN 1 - (m.embedding <=> $2::halfvec) END AS similarity,
-        CASE WHEN m.terms @@ asked.words THEN ts_rank(m.terms, asked.words) ELSE 0 END AS word_rank
-    FROM memories AS m, asked
-    WHERE m.user_id = $1
-        AND m.status = 'active'
-        AND ($5::text[] IS NULL OR m.audience = ANY($5))
-        AND (m.project_id IS NULL OR m.project_id = $6)
-        AND ($7::text[] IS NULL OR m.memory_type = ANY($7))
-), placed AS (
-    SELECT
-        *,
-        row_number() OVER (ORDER BY similarity DESC NULLS LAST) AS place_by_vector,
-        row_number() OVER (ORDER BY word_rank DESC) AS place_by_words
-    FROM owned
-)
-SELECT m.*, placed.similarity, placed.word_rank
-FROM placed
-JOIN memories AS m ON m.user_id = $1 AND m.id = placed.id
-WHERE (placed.similarity >= $9 AND placed.place_by_vector <= $8)
-    OR (placed.word_rank > 0 AND placed.place_by_words <= $8)
 
 -- name: count_accesses
 UPDATE memories AS m SET access_count = m.access_count + u.times, last_accessed = now()

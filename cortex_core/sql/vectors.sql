@@ -21,9 +21,15 @@ SELECT clock_timestamp()
 SELECT EXISTS (SELECT FROM memories WHERE embedding IS NULL AND embedding_error IS NULL AND updated_at <= $1)
 
 -- name: fill
-UPDATE memories AS m SET embedding = f.embedding, embedding_model_id = $5
-FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::halfvec[]) AS f (user_id, id, version, embedding)
-WHERE m.user_id = f.user_id AND m.id = f.id AND m.version = f.version
+WITH filled AS (
+    UPDATE memories AS m SET embedding = f.embedding, embedding_model_id = $6
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::halfvec[], $5::bytea[])
+        AS f (user_id, id, version, embedding, signs)
+    WHERE m.user_id = f.user_id AND m.id = f.id AND m.version = f.version
+    RETURNING f.user_id, f.id, f.signs
+)
+INSERT INTO memory_pieces (user_id, id, signs) SELECT user_id, id, signs FROM filled WHERE signs IS NOT NULL
+ON CONFLICT (user_id, id) DO UPDATE SET signs = excluded.signs
 
 -- name: give_up
 UPDATE memories SET embedding_error = $4 WHERE user_id = $1 AND id = $2 AND version = $3

@@ -17,7 +17,8 @@ from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
 from cortex_core.errors import InvalidInputError
-from cortex_core.models import MAX_VERSION, Memory, Vector, hash_content, utc_now
+from cortex_core.late_interaction import Embedding
+from cortex_core.models import MAX_VERSION, Memory, hash_content, utc_now
 from cortex_core.stores.breaker import Breaker
 from cortex_core.stores.keys import JOURNAL, UserKeys
 from cortex_core.stores.redis_connection import as_text, connect, translate_errors
@@ -201,7 +202,7 @@ class RedisStore:
     # Working memory
 
     async def remember(
-        self, memory: Memory, *, ttl: int, max_backlog: int, vector: Vector | None = None, model: str = ""
+        self, memory: Memory, *, ttl: int, max_backlog: int, embedding: Embedding | None = None, model: str = ""
     ) -> Acknowledgement:
         """Put a memory into working memory, the recent buffer and the journal, all or nothing.
 
@@ -209,8 +210,8 @@ class RedisStore:
             memory: Said at `created_at`, from when on its time to live counts.
             ttl: Seconds in working memory; one said longer ago goes to the journal only.
             max_backlog: Entries that the journal may hold.
-            vector: Its embedding, if it is known already; it travels with it.
-            model: The model that made the vector.
+            embedding: If it is known already; it travels with it.
+            model: The model that made it.
         """
         keys = UserKeys(memory.user_id)
         now = utc_now()
@@ -223,7 +224,8 @@ class RedisStore:
             self.config.recent_limit,
             _milliseconds(self.session_ttl),
             max_backlog,
-            b"" if vector is None else vector.tobytes(),
+            b"" if embedding is None else embedding.vector.tobytes(),
+            b"" if embedding is None else embedding.signs,
             memory.user_id,
             model,
         ]

@@ -330,7 +330,7 @@ async def test_without_a_database_she_knows_what_was_said_lately(world: World, m
     async def search(*_: object, **__: object) -> None:
         raise StoreUnavailableError("Postgres is away.")
 
-    monkeypatch.setattr(world.memory.postgres, "search", search)
+    monkeypatch.setattr(world.memory.postgres.candidates, "find", search)
     answer = await world.ask_now(world.sam, ASKED)
 
     assert "Miso" in answer

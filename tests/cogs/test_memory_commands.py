@@ -109,7 +109,7 @@ class TestSearch:
         assert "> My cat is called Miso." in first
         assert re.search(r"<t:\d+:R>", first)
         assert f"](https://discord.com/channels/{world.guild.id}/{world.general.id}/{said.id})" in first
-        assert re.search(r" · similarity 0\.\d\d$", first)
+        assert re.search(r" · relevance 0\.\d\d$", first)
 
     async def test_says_so_when_there_is_nothing(self, world: World) -> None:
         assert (await use(world, "search", query="zeppelins")).content == "I don't remember anything like that."
@@ -410,7 +410,7 @@ AWAY_WHILE_FORGETTING = f"I can't reach my memory right now. {PARTLY_GONE}"
 
 class TestFailures:
     async def test_is_told_once_in_a_sentence(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        take_away(world, monkeypatch, "search")
+        take_away(world, monkeypatch, "candidates.find")
 
         answer = await use(world, "search", query="cat")
 
@@ -423,7 +423,7 @@ class TestFailures:
         async def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(world.memory.postgres, "search", broken)
+        monkeypatch.setattr(world.memory.postgres.candidates, "find", broken)
 
         result = await world.sam.slash(world.general, "memory search", query="cat")
 

@@ -84,22 +84,22 @@ class TestQuestions:
 
 class TestAnswers:
     def test_say_how_sure_they_are(self) -> None:
-        sure = responder.answer([memory(similarity=0.6)]).text
-        unsure = responder.answer([memory(similarity=0.3)]).text
+        sure = responder.answer([memory(relevance=0.6)]).text
+        unsure = responder.answer([memory(relevance=0.4)]).text
 
         assert sure == "You told me <t:1767312000:R>:\n> My cat is called Miso."
         assert unsure == f"I'm not sure, but this may help. {sure}"
 
     def test_leave_out_what_is_beside_the_point(self) -> None:
-        assert responder.near([memory(similarity=0.1)]) == []
+        assert responder.near([memory(relevance=0.1, is_weak=True)]) == []
         assert responder.answer([]).text == responder.NOTHING
-        cat, weather = memory(similarity=0.6), memory("The weather is fine.", similarity=0.3)
+        cat, weather = memory(relevance=0.6), memory("The weather is fine.", relevance=0.5, similarity=0.3)
         both = responder.answer([cat, weather])
         assert "weather" not in both.text
         assert list(both.used) == [cat]
 
     def test_quote_three_at_most(self) -> None:
-        assert responder.answer([memory(similarity=0.6)] * 9).text.count("You told me") == 3
+        assert responder.answer([memory(relevance=0.6, similarity=0.6)] * 9).text.count("You told me") == 3
         assert len(responder.recount([memory()] * 9).used) == 3
 
     def test_keep_each_quotation_apart(self) -> None:
@@ -111,7 +111,7 @@ class TestAnswers:
         assert responder.sharing_words("what is my cat called for you", said) == said[:1]
 
     def test_name_another_speaker(self) -> None:
-        answer = responder.answer([memory(similarity=0.6, author_id="discord-2", author_name="R*b*n")]).text
+        answer = responder.answer([memory(relevance=0.6, author_id="discord-2", author_name="R*b*n")]).text
 
         assert answer.startswith(r"R\*b\*n said <t:")
 
@@ -170,7 +170,7 @@ class TestLists:
 
     def test_an_entry_tells_why_it_was_found(self) -> None:
         assert "found by its words" in wording.describe(memory(), ranked=True)
-        assert wording.describe(memory(similarity=0.7, score=-1.2), ranked=True).endswith(" · similarity 0.70")
+        assert wording.describe(memory(relevance=0.7, score=-1.2), ranked=True).endswith(" · relevance 0.70")
         assert "kept on purpose" in wording.describe(memory(tags=("pinned",)))
 
     def test_counts_are_words(self) -> None:

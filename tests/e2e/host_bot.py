@@ -16,7 +16,6 @@ from discord.ext import commands
 import cortex_core
 from cortex_core import MemoryManager, load_config
 
-
 MOMENT_SECONDS = 5.0
 
 

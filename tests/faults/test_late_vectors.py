@@ -7,6 +7,7 @@ import numpy as np
 
 from cortex_core import Degradation, Memory, MemoryConfig, MemoryManager, ProviderError
 from cortex_core.errors import InvalidInputError, ProviderUnavailableError
+from cortex_core.late_interaction import Embedding
 from cortex_core.models import Vector
 from cortex_core.stores.redis import RedisStore
 from tests.harness import ScriptedEmbedder, eventually
@@ -121,7 +122,7 @@ async def test_a_vector_of_another_model_is_computed_anew(memory_config: MemoryC
     store = RedisStore(memory_config.redis)
     memory_ = Memory(user_id="ann", content="My cat is called Miso.")
     other = np.full(8, 8**-0.5, dtype=np.float32)
-    await store.remember(memory_, ttl=60, max_backlog=100, vector=other, model="another")
+    await store.remember(memory_, ttl=60, max_backlog=100, embedding=Embedding(other, None), model="another")
     await store.close()
 
     async with MemoryManager(memory_config, embedder=ScriptedEmbedder()) as memory:

@@ -176,7 +176,7 @@ class TestCheck:
         lines = result.out.splitlines()
         assert [line.split()[1] for line in lines] == ["config", "redis", "postgres", "embedding", "llm", "dead"]
         assert "pgvector 0." in lines[2]
-        assert "schema 1 of 1" in lines[2]
+        assert "schema 2 of 2" in lines[2]
         assert "384 dimensions" in lines[3]
 
     async def test_a_server_that_is_away_does_not_hide_the_others(self, cortex: Cortex):
@@ -273,7 +273,7 @@ async def test_run_starts_the_bot_with_the_same_settings(cortex: Cortex):
 async def test_migrate_tells_what_it_applied(cortex: Cortex, connect: Connect):
     async with connect() as connection:
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    assert "schema 0 of 1" in (await cortex("check")).out
+    assert "schema 0 of 2" in (await cortex("check")).out
     assert (await cortex("migrate")).out.startswith("applied 0001_initial\n")
     assert (await cortex("migrate")).out == "The database has every migration of this version.\n"
 

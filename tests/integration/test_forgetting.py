@@ -259,7 +259,7 @@ class TestSources:
         async with memory.postgres.pool.transaction() as writing:
             await writing.execute(queries["lock_writes"])
             await writing.execute(queries["lock_owners"], ["ann"])
-            await writing.fetch(queries["write"], to_json([(written, None)]), [None], None)
+            await writing.fetch(queries["write"], to_json([(written, None)]), [None], [None], None)
             deleting = asyncio.create_task(memory.forget_source("m1"))
 
             async def is_up_to_the_commit() -> bool:

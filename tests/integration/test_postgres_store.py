@@ -20,7 +20,9 @@ from cortex_core import (
     StoreDataError,
     StoreUnavailableError,
 )
-from cortex_core.models import Run, Vector, utc_now
+from cortex_core.late_interaction import Embedding
+from cortex_core.models import Run, utc_now
+from cortex_core.stores.postgres.candidates import Inquiry
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
 from tests.harness import Connect
 
@@ -40,8 +42,10 @@ def a_memory(content: str = "text", **fields) -> Memory:
     return Memory(**{"user_id": "ann", "content": content, "created_at": WHEN, **fields})
 
 
-def at_angle(degrees: float) -> Vector:
-    return np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))], dtype=np.float32)
+def at_angle(degrees: float) -> Embedding:
+    return Embedding(
+        np.array([math.cos(math.radians(degrees)), math.sin(math.radians(degrees))], dtype=np.float32), None
+    )
 
 
 async def test_all_of_a_memory_comes_back(store: PostgresStore):
@@ -240,31 +244,31 @@ class TestSearch:
         await store.store(a_memory("over", status=MemoryStatus.SUPERSEDED), at_angle(0))
         await store.store(a_memory("foreign near", user_id="ben"), at_angle(0))
 
-    async def found(self, store: PostgresStore, query: str = "", vector: Vector | None = None, **filters) -> set[str]:
-        candidates = await store.search("ann", query, vector, min_similarity=0.25, **filters)
-        assert len({c.memory.id for c in candidates}) == len(candidates)
-        return {candidate.memory.content for candidate in candidates}
+    async def found(self, store: PostgresStore, query: str = "", near: Embedding | None = None, **filters) -> set[str]:
+        candidates = await store.candidates.find(Inquiry("ann", query, near.vector if near else None, **filters))
+        assert len({candidate.id for candidate in candidates}) == len(candidates)
+        return {candidate.content for candidate in candidates}
 
     async def test_by_meaning(self, store: PostgresStore):
-        assert await self.found(store, vector=at_angle(0)) == {"near", "far", "staff only"}
+        assert await self.found(store, near=at_angle(0)) == {"near", "far", "opposite", "staff only"}
 
     async def test_by_words_in_any_form(self, store: PostgresStore):
         assert await self.found(store, "hike mountain sea") == {"we were hiking in the mountains"}
 
     async def test_by_both(self, store: PostgresStore):
         assert await self.found(store, "hiking", at_angle(60)) == {
-            "near", "far", "staff only", "we were hiking in the mountains",
+            "near", "far", "opposite", "staff only", "we were hiking in the mountains",
         }  # fmt: skip
 
     async def test_only_what_may_be_heard(self, store: PostgresStore):
-        assert await self.found(store, vector=at_angle(0), heard=frozenset({"channel:1:2"})) == {"staff only"}
+        assert await self.found(store, near=at_angle(0), heard=frozenset({"channel:1:2"})) == {"staff only"}
 
     async def test_project_memories_only_in_their_project(self, store: PostgresStore):
-        assert "of the project" in await self.found(store, vector=at_angle(0), project_id="p")
-        assert "of the project" not in await self.found(store, vector=at_angle(0), project_id="other")
+        assert "of the project" in await self.found(store, near=at_angle(0), project_id="p")
+        assert "of the project" not in await self.found(store, near=at_angle(0), project_id="other")
 
     async def test_types(self, store: PostgresStore):
-        assert await self.found(store, vector=at_angle(0), memory_types=[MemoryType.IDENTITY]) == set()
+        assert await self.found(store, near=at_angle(0), memory_types=[MemoryType.IDENTITY]) == set()
 
     @pytest.mark.parametrize(
         "query",

@@ -52,7 +52,7 @@ class IdentityFacts:
             if older is not None:
                 replaced = await connection.fetchval(_SQL["supersede_evidence"], user_id, older, valid_from)
             memory = evidence.model_copy(update={"supersedes": replaced})
-            await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], None)
+            await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], [None], None)
             [row] = await connection.fetch(
                 _SQL["add"],
                 user_id, fact_id, attribute, json.dumps(value), confidence, evidence.audience, evidence.source,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any, Protocol
 
 from asyncpg import Record
 
@@ -19,14 +20,25 @@ _FACT_COLUMNS = (
 )  # fmt: skip
 
 
-def to_memory(row: Record, *, similarity: float | None = None) -> Memory:
-    """Build a memory from a row of `memories`; the row was validated when it was written."""
+SEARCH_FIELDS = frozenset({"score", "similarity", "relevance", "is_weak", "explanation"})
+"""What a memory has only among the results of a search."""
+
+
+class Row(Protocol):
+    """What one row of an answer can do; asyncpg's `Record` and a dict can."""
+
+    def __getitem__(self, column: str, /) -> Any:
+        """Return a column's value."""
+
+
+def to_memory(row: Row, **scores: Any) -> Memory:
+    """Build a memory from a row of `memories`, which was validated when it was written, and what a search found."""
     return Memory.model_construct(
         **{column: row[column] for column in _MEMORY_COLUMNS},
         memory_type=MemoryType(row["memory_type"]),
         status=MemoryStatus(row["status"]),
         tags=tuple(row["tags"]),
-        similarity=similarity,
+        **scores,
     )
 
 
@@ -42,9 +54,7 @@ def to_json(memories: Iterable[tuple[Memory, datetime | None]]) -> str:
 
 def _to_dict(memory: Memory, acknowledged_at: datetime | None) -> dict[str, object]:
     return {
-        **memory.model_dump(
-            mode="json", exclude={"updated_at", "last_accessed", "access_count", "score", "similarity"}
-        ),
+        **memory.model_dump(mode="json", exclude={"updated_at", "last_accessed", "access_count", *SEARCH_FIELDS}),
         "valid_from": (memory.valid_from or memory.created_at).isoformat(),
         "content_hash": hash_content(memory.content).hex(),
         "acknowledged_at": (acknowledged_at or utc_now()).isoformat(),

@@ -7,12 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pgvector import HalfVector
-
 from cortex_core.config import PostgresConfig
 from cortex_core.errors import InvalidInputError
+from cortex_core.late_interaction import Embedding
 from cortex_core.models import Memory, MemoryStatus, MemoryType, ProjectContext, Run, Vector
 from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.candidates import CandidateSearch
 from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.dead_letters import DeadLetters
 from cortex_core.stores.postgres.erasure import Erasure
@@ -45,26 +45,23 @@ class PendingWrite:
 
     Attributes:
         vector: Its embedding, if it was computed already.
+        signs: The sign bits of its pieces, empty where the model gives none.
         acknowledged_at: When `store` said yes; a forgetting of the owner's everything after that drops it.
     """
 
     memory: Memory
     vector: Vector | None = None
+    signs: bytes = b""
     acknowledged_at: datetime | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A memory that may answer a query.
-
-    Attributes:
-        similarity: Cosine to the query; None where one of them has no vector.
-        word_rank: PostgreSQL's `ts_rank` for the query's words, 0 if none occurs.
-    """
-
-    memory: Memory
-    similarity: float | None
-    word_rank: float
+    @classmethod
+    def of(
+        cls, memory: Memory, embedding: Embedding | None, *, acknowledged_at: datetime | None = None
+    ) -> "PendingWrite":
+        """Pair a memory with what its model made of it."""
+        if embedding is None:
+            return cls(memory, acknowledged_at=acknowledged_at)
+        return cls(memory, embedding.vector, embedding.signs, acknowledged_at)
 
 
 class PostgresStore:
@@ -76,6 +73,7 @@ class PostgresStore:
         identity: Identity facts and their history.
         sessions: The last known session states.
         vectors: Embedding spaces, and memories that wait for their vector.
+        candidates: What may answer a question.
         erasure: Hard deletes.
         dead_letters: Writes that can never succeed.
     """
@@ -85,6 +83,7 @@ class PostgresStore:
         self.identity = IdentityFacts(self.pool)
         self.sessions = SessionStates(self.pool)
         self.vectors = Vectors(self.pool)
+        self.candidates = CandidateSearch(self.pool, self.vectors)
         self.erasure = Erasure(self.pool)
         self.dead_letters = DeadLetters(self.pool)
 
@@ -96,9 +95,9 @@ class PostgresStore:
         """Close the pool."""
         await self.pool.close()
 
-    async def store(self, memory: Memory, vector: Vector | None = None) -> str:
+    async def store(self, memory: Memory, embedding: Embedding | None = None) -> str:
         """Store one memory and return its id; the same memory again changes nothing."""
-        await self.write([PendingWrite(memory, vector)])
+        await self.write([PendingWrite.of(memory, embedding)])
         return str(memory.id)
 
     async def write(self, pending: Sequence[PendingWrite]) -> list[WriteOutcome]:
@@ -107,12 +106,13 @@ class PostgresStore:
         A memory may occur once in `pending`. A later version replaces an earlier one, whatever the order of arrival.
         """
         vectors = [self.vectors.accept(p.vector) for p in pending]
+        signs = [p.signs or None if v is not None else None for p, v in zip(pending, vectors, strict=True)]
         model = self.vectors.model_id if any(v is not None for v in vectors) else None
         async with self.pool.transaction() as connection:
             await connection.execute(_SQL["lock_writes"])
             await connection.execute(_SQL["lock_owners"], [p.memory.user_id for p in pending])
             rows = await connection.fetch(
-                _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, model
+                _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, signs, model
             )
         return [WriteOutcome(row["outcome"]) for row in rows]
 
@@ -152,47 +152,6 @@ class PostgresStore:
     async def update_status(self, user_id: str, memory_id: UUID, status: MemoryStatus) -> bool:
         """Set a memory's status and tell whether there is such a memory."""
         return await self.update(user_id, memory_id, {"status": status})
-
-    async def search(
-        self,
-        user_id: str,
-        query: str,
-        embedding: Vector | None,
-        *,
-        heard: frozenset[str] | None = None,
-        project_id: str | None = None,
-        memory_types: Sequence[MemoryType] | None = None,
-        candidates: int = 50,
-        min_similarity: float = 0.0,
-    ) -> list[Candidate]:
-        """Return what may answer a query, unranked: the nearest by vector and the best by words.
-
-        Args:
-            user_id: The owner.
-            query: Its words are searched by English stems.
-            embedding: Its vector, in the open embedding space; None searches by words alone.
-            heard: Audiences that may surface; None for all of the owner's.
-            project_id: The project whose memories count beside the personal ones.
-            memory_types: Only these.
-            candidates: The most to take from each of vector and words.
-            min_similarity: The least cosine for what is found by its vector alone.
-        """
-        async with self.pool.connection() as connection:
-            rows = await connection.fetch(
-                _SQL["search"],
-                user_id,
-                None if embedding is None else HalfVector(embedding),
-                self.vectors.model_id,
-                query,
-                None if heard is None else list(heard),
-                project_id,
-                memory_types,
-                candidates,
-                min_similarity,
-            )
-        return [
-            Candidate(to_memory(row, similarity=row["similarity"]), row["similarity"], row["word_rank"]) for row in rows
-        ]
 
     async def get_memories(
         self,

@@ -8,6 +8,7 @@ from uuid import UUID
 from pgvector import HalfVector
 
 from cortex_core.errors import SchemaError
+from cortex_core.late_interaction import Embedding
 from cortex_core.models import Vector
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
@@ -26,7 +27,7 @@ class MissingVector:
 
 
 class Vectors:
-    """The table `embedding_models` and the column `memories.embedding`.
+    """The tables `embedding_models` and `memory_pieces` and the column `memories.embedding`.
 
     Attributes:
         model: The open embedding space; None until `open_space`.
@@ -85,7 +86,7 @@ class Vectors:
         async with self._pool.connection() as connection:
             return bool(await connection.fetchval(_SQL["is_any_missing"], before))
 
-    async def fill(self, missing: Sequence[MissingVector], vectors: Sequence[Vector]) -> None:
+    async def fill(self, missing: Sequence[MissingVector], embeddings: Sequence[Embedding]) -> None:
         """Give memories their vectors, but for those whose content has changed meanwhile."""
         async with self._pool.connection() as connection:
             await connection.execute(
@@ -93,7 +94,8 @@ class Vectors:
                 [m.user_id for m in missing],
                 [m.id for m in missing],
                 [m.version for m in missing],
-                [HalfVector(vector) for vector in vectors],
+                [HalfVector(embedding.vector) for embedding in embeddings],
+                [embedding.signs or None for embedding in embeddings],
                 self.model_id,
             )
 

@@ -1,8 +1,8 @@
 -- Acknowledge a memory: working memory, the recent buffer and the journal, all or nothing.
 -- KEYS: payloads, working, recent, journal.
 -- ARGV: id, payload (starts with "<version>:<content hash>:"), expires at (ms), now (ms), working limit, recent limit,
---       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), owner, the
---       vector's model.
+--       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), its pieces' sign
+--       bits, owner, the model of both.
 -- Answers: journalled, known (acknowledged before), mismatch (same version, another content) or full.
 local payloads, working, recent, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, payload, vector = ARGV[1], ARGV[2], ARGV[9]
@@ -50,5 +50,6 @@ redis.call('LPUSH', recent, id)
 redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
 redis.call('PEXPIRE', recent, ARGV[7])
 
-redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[10], 'payload', payload, 'vector', vector, 'model', ARGV[11], 'at', now)
+redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[11], 'payload', payload, 'vector', vector,
+    'signs', ARGV[10], 'model', ARGV[12], 'at', now)
 return 'journalled'

@@ -167,13 +167,13 @@ async def test_a_query_that_nobody_waits_for_any_more_is_never_computed(
     local_embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[str] = []
-    embed_texts = local_embedder._embed_texts
+    encode_texts = local_embedder._encode_texts
 
     def watched(texts):
         computed.extend(texts)
-        return embed_texts(texts)
+        return encode_texts(texts)
 
-    monkeypatch.setattr(local_embedder, "_embed_texts", watched)
+    monkeypatch.setattr(local_embedder, "_encode_texts", watched)
     free = threading.Event()
     ahead = asyncio.create_task(local_embedder._thread.run(free.wait, 10))
     given_up = asyncio.create_task(local_embedder.embed("given up"))

@@ -1,0 +1,116 @@
+"""The first step of recall: which of an owner's memories may answer a question, in one round trip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pgvector import HalfVector
+
+from cortex_core.models import MemoryType, Vector
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.rows import Row
+from cortex_core.stores.postgres.vectors import Vectors
+
+_SQL = load_queries("recall")
+
+SEEDS_BY_WORDS = 30
+SEEDS_BY_VECTOR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is looked for, and among which memories.
+
+    Attributes:
+        text: Its words are searched by English stems.
+        vector: In the open embedding space; None searches by words alone.
+        heard: Audiences that may surface; None for all of the owner's.
+        project_id: The project whose memories count beside the personal ones.
+        memory_types: Only these.
+        since: The beginning of the time that is asked about; what lies in it is looked at whatever its words.
+        until: The end of that time.
+    """
+
+    user_id: str
+    text: str
+    vector: Vector | None
+    heard: frozenset[str] | None = None
+    project_id: str | None = None
+    memory_types: Sequence[MemoryType] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A memory that may answer, with what its rank depends on.
+
+    Attributes:
+        row: The whole memory, built by `to_memory` for the few that are shown.
+        place: Channel and position in it; None outside of conversations.
+        similarity: Cosine to the inquiry; None where one of them has no vector.
+        matched: The inquiry's words that it holds, a bit for each.
+        signs: The sign bits of its pieces, empty where there are none.
+        direction: The sign bits of its vector; None where it has none.
+    """
+
+    row: Row
+    id: UUID
+    content: str
+    author_name: str | None
+    place: tuple[str, int] | None
+    created_at: datetime
+    emotional_score: float
+    access_count: int
+    similarity: float | None
+    matched: int
+    signs: bytes
+    direction: bytes | None
+
+    @classmethod
+    def of(cls, row: Row) -> "Candidate":
+        """Read a row of the queries in `recall.sql`."""
+        is_placed = row["channel_id"] is not None and row["position"] is not None
+        return cls(
+            row=row,
+            id=row["id"],
+            content=row["content"],
+            author_name=row["author_name"],
+            place=(row["channel_id"], row["position"]) if is_placed else None,
+            created_at=row["created_at"],
+            emotional_score=row["emotional_score"],
+            access_count=row["access_count"],
+            similarity=None if row["distance"] is None else 1 - row["distance"],
+            matched=row["matched"],
+            signs=row["signs"] or b"",
+            direction=row["direction"].bytes if row["direction"] else None,
+        )
+
+
+class CandidateSearch:
+    """Reads `memories` and `memory_pieces` for recall."""
+
+    def __init__(self, pool: Pool, vectors: Vectors) -> None:
+        self._pool = pool
+        self._vectors = vectors
+
+    async def find(self, inquiry: Inquiry) -> list[Candidate]:
+        """Return what may answer: the best by words and by vector, and what was said around each."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(
+                _SQL["few"],
+                inquiry.user_id,
+                None if inquiry.vector is None else HalfVector(inquiry.vector),
+                self._vectors.model_id,
+                inquiry.text,
+                None if inquiry.heard is None else list(inquiry.heard),
+                inquiry.project_id,
+                inquiry.memory_types,
+                inquiry.since,
+                inquiry.until,
+                SEEDS_BY_WORDS,
+                SEEDS_BY_VECTOR,
+            )
+        return [Candidate.of(row) for row in rows]
