@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 PLACE ?= general
 
 .DEFAULT_GOAL := help
@@ -14,19 +16,27 @@ help:  ## list the targets
 setup: $(READY)  ## make .venv with the locked dependencies
 
 $(READY): requirements.lock pyproject.toml
+	$(call install,$(VENV),requirements.lock)
+
+$(BENCH_READY): requirements-bench.lock pyproject.toml
+	$(call install,$(BENCH_VENV),requirements-bench.lock)
+
+# $(1) the environment, $(2) its lock file
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Cortex needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@test -x $(BIN)/cortex || echo "Making $(VENV) with the locked dependencies; this takes a minute or two." >&2
+	@test -x $(1)/bin/cortex || echo "Making $(1) with the locked dependencies; this takes a minute or two." >&2
 	@if command -v uv >/dev/null; then \
-		uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
-		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+		uv venv --quiet --allow-existing --python $(PYTHON) $(1) && \
+		uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2) && \
+		uv pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation -e .; \
 	else \
-		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+		$(PYTHON) -m venv $(1) && \
+		$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2) && \
+		$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
+endef
 
 run: setup  ## talk to Clara in the browser; PLACE=general|staff|dm, PORT=…
 	@$(BIN)/python playground.py --place $(PLACE)
@@ -43,8 +53,8 @@ check: setup  ## format, lint, types, architecture
 faults: setup  ## the long fault suites
 	@$(BIN)/python -m pytest -m slow -s tests/faults
 
-bench: setup  ## measure; ARGS="--json FILE", --quick, --locomo FILE
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(BENCH_READY)  ## measure, beside mem0; ARGS="recall latency ingest scale --quick --locomo FILE --json FILE"
+	@$(BENCH_VENV)/bin/python -m benchmarks --charts charts $(ARGS)
 
 screenshots: setup  ## take the README's picture anew; needs chromium and the extra `screenshots`
 	@$(BIN)/python scripts/screenshot.py --output docs/images/playground.png
@@ -52,6 +62,8 @@ screenshots: setup  ## take the README's picture anew; needs chromium and the ex
 lock: setup  ## resolve the dependencies anew; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--extra playground --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--extra dev --extra bench pyproject.toml -o requirements-bench.lock
 
 clean:  ## remove the environment and caches; the memory in .cortex stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf $(VENV) $(BENCH_VENV) charts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build

@@ -1,19 +1,51 @@
-"""`python -m benchmarks`: runs the benchmarks, prints their tables, and writes their figures as JSON."""
+"""`python -m benchmarks`: runs the benchmarks, prints their tables, and writes their figures as JSON and charts."""
 
 import asyncio
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks import latency, locomo_replay
-from benchmarks._report import Report
+from benchmarks import _charts, ingest, latency, recall
+from benchmarks._report import Report, show_targets
+
+
+class Benchmark(StrEnum):
+    """What can be measured."""
+
+    RECALL = "recall"
+    LATENCY = "latency"
+    INGEST = "ingest"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How it is measured."""
+
+    quick: bool
+    locomo: Path | None
+
+
+_COLUMNS = 120
+"""How wide the tables may get in a file or a pipe."""
+
+_RUNS: dict[Benchmark, Callable[[Options], Coroutine[None, None, Report]]] = {
+    Benchmark.RECALL: lambda options: recall.run(quick=options.quick, locomo=options.locomo),
+    Benchmark.LATENCY: lambda options: latency.run(quick=options.quick),
+    Benchmark.INGEST: lambda options: ingest.run(quick=options.quick, locomo=options.locomo),
+}
 
 
 def main(
+    benchmarks: Annotated[
+        list[Benchmark] | None, typer.Argument(metavar="BENCHMARK", help="Which; all of them when left out.")
+    ] = None,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A few seconds, to see that the benchmarks work.")] = False,
     locomo: Annotated[
@@ -22,24 +54,27 @@ def main(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")
     ] = None,
+    charts: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", file_okay=False, help="Also draw a chart of each into this folder.")
+    ] = None,
 ) -> None:
     """Measure Cortex on this machine."""
-    console = Console()
-    figures: dict[str, object] = {}
-    for report in _run(quick=quick, locomo=locomo):
+    console = Console(width=None if sys.stdout.isatty() else _COLUMNS)
+    if charts and not _charts.is_installed():
+        raise typer.BadParameter(_charts.MISSING, param_hint="--charts")
+    reports: list[Report] = []
+    for benchmark in benchmarks or list(Benchmark):
+        report = asyncio.run(_RUNS[benchmark](Options(quick=quick, locomo=locomo)))
         report.show(console)
-        figures[report.name] = report.to_json()
-    if locomo is None:
-        console.print("\nlocomo_replay is skipped: give it LoCoMo's file with --locomo locomo10.json.")
+        reports.append(report)
+    show_targets(console, (target for report in reports for target in report.targets))
     if json_file:
+        figures = {report.name: report.to_json() for report in reports}
         json_file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
-
-
-def _run(*, quick: bool, locomo: Path | None) -> Iterator[Report]:
-    yield asyncio.run(latency.run(quick=quick))
-    if locomo is not None:
-        report, _ = locomo_replay.run(locomo, conversation=1, questions=20, limit=10)
-        yield report
+    if charts:
+        charts.mkdir(parents=True, exist_ok=True)
+        for report in reports:
+            _charts.draw(report, charts / f"{report.name}.png")
 
 
 if __name__ == "__main__":

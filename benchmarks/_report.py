@@ -2,8 +2,9 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from rich.console import Console
@@ -28,6 +29,13 @@ class Distribution:
         return cls(len(seconds), p50, p95, p99, longest)
 
 
+class Direction(StrEnum):
+    """On which side of its limit a figure has to stay."""
+
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What was promised of a figure, and what it came to."""
@@ -35,11 +43,18 @@ class Target:
     name: str
     limit: float
     measured: float
+    direction: Direction = Direction.AT_MOST
 
     @property
     def holds(self) -> bool:
         """Whether the promise was kept in this run."""
-        return self.measured < self.limit
+        if self.direction is Direction.AT_LEAST:
+            return self.measured >= self.limit
+        return self.measured <= self.limit
+
+
+Figures = dict[str, dict[str, float]]
+"""A table: for each row its figures by column. A row leaves out what it has no figure for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,8 @@ class Report:
         name: The benchmark's.
         parameters: What it was run with.
         distributions: Durations by what took them.
-        ratios: Figures without a unit.
+        tables: Figures with rows and columns, by what the table tells.
+        ratios: Single figures.
         targets: Promises that this benchmark checks; printed, never enforced, since a busy machine breaks them too.
         notes: What a reader of the figures has to know.
     """
@@ -70,6 +86,7 @@ class Report:
     machine: Machine
     parameters: dict[str, float]
     distributions: dict[str, Distribution] = field(default_factory=dict)
+    tables: dict[str, Figures] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     notes: tuple[str, ...] = ()
@@ -88,12 +105,11 @@ class Report:
         )
         console.print(", ".join(f"{name} {value:g}" for name, value in self.parameters.items()))
         if self.distributions:
-            console.print(_tabulate(self.distributions))
+            console.print(_tabulate_durations(self.distributions))
+        for title, figures in self.tables.items():
+            console.print(_tabulate(title, figures))
         for name, ratio in self.ratios.items():
             console.print(f"{name}: {ratio:.2f}")
-        for target in self.targets:
-            verdict = "[green]holds[/green]" if target.holds else "[red]missed[/red]"
-            console.print(f"{verdict}  {target.name}: {target.measured:g} (promised: under {target.limit:g})")
         for note in self.notes:
             console.print(f"[dim]{note}[/dim]")
 
@@ -114,15 +130,40 @@ def describe_machine(*, load_before: float) -> Machine:
     )
 
 
-def _tabulate(distributions: dict[str, Distribution]) -> Table:
-    table = Table("milliseconds", "n", "p50", "p95", "p99", "max")
-    for column in table.columns[1:]:
-        column.justify = "right"
+def show_targets(console: Console, targets: Iterable[Target]) -> None:
+    """Print what was promised beside what was measured."""
+    table = _start_table("promise", "promised", "measured", "")
+    for target in targets:
+        verdict = "[green]holds[/green]" if target.holds else "[red]missed[/red]"
+        table.add_row(target.name, f"{target.direction} {target.limit:g}", _round(target.measured), verdict)
+    console.print()
+    console.print(table)
+
+
+def _tabulate(title: str, figures: Figures) -> Table:
+    columns = list(dict.fromkeys(column for row in figures.values() for column in row))
+    table = _start_table(title, *columns)
+    for name, row in figures.items():
+        table.add_row(name, *(_round(row[column]) if column in row else "-" for column in columns))
+    return table
+
+
+def _tabulate_durations(distributions: dict[str, Distribution]) -> Table:
+    table = _start_table("milliseconds", "n", "p50", "p95", "p99", "max")
     for name, d in distributions.items():
         figures = (d.p50_ms, d.p95_ms, d.p99_ms, d.max_ms)
         table.add_row(name, str(d.count), *(_round(figure) for figure in figures))
     return table
 
 
-def _round(milliseconds: float) -> str:
-    return f"{milliseconds:.1f}" if milliseconds >= 10 else f"{milliseconds:.3f}"
+def _start_table(*headings: str) -> Table:
+    table = Table(*headings)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def _round(figure: float) -> str:
+    if isinstance(figure, int):
+        return str(figure)
+    return f"{figure:.1f}" if figure >= 10 or figure == 0 else f"{figure:.3f}"

@@ -1,15 +1,16 @@
 """How long people wait for Cortex, and how long their words take to reach Postgres.
 
 Everything runs in one process against the real embedded servers, as in a bot. Reading stands beside the floor of the
-same run: the bare Redis pipeline, embedding and indexed query that no design of a turn could do without. All of it is
-measured in turn, so that a neighbour who takes the processor for a second takes it from all of them.
+same run: the bare Redis pipeline, embedding and indexed query that no design of a turn could do without. Searches and
+turns stand beside mem0's, which holds as many memories as one owner. All of it is measured in turn, so that a neighbour
+who takes the processor for a second takes it from all of them.
 """
 
 import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,12 +20,13 @@ from pathlib import Path
 import asyncpg
 import redis.asyncio as redis
 
-from benchmarks._folder import make_folder
+from benchmarks import _cortex
+from benchmarks._corpora import Question, Turn
+from benchmarks._mem0_peer import MISSING, NOTE, Mem0, open_if_installed
 from benchmarks._report import Distribution, Report, Target, describe_machine, read_load
 from benchmarks._sentences import Sentences
 from cortex_core import (
     CortexError,
-    EmbeddedConfig,
     IncomingMessage,
     LocalEmbedder,
     MemoryConfig,
@@ -32,7 +34,6 @@ from cortex_core import (
     NewMemory,
     RejectionPipeline,
 )
-from cortex_core.bootstrap import open_servers
 from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.keys import UserKeys
@@ -40,10 +41,14 @@ from cortex_core.stores.keys import UserKeys
 _SEED = 20
 _DAYS = 90  # that the memories of an owner spread over
 _NEW = 20  # of them from the last minutes, as in the midst of a conversation: these are in working memory
+_SEARCH_LIMIT = 20
 _TURN_PAUSE = 0.02  # between turns, whose writing goes on after they are answered
 _ARRIVAL_SECONDS = 30.0
 _CHAT = ("ok", "Good morning!", "thanks", "lol", "…", "What did I say about the trip to Lisbon?", "是", "a" * 2000)
 _WATCH_COMMITS = Path(__file__).with_name("watch_commits.sql").read_text("utf-8")
+
+_OVER_MEM0 = {"search_over_mem0": 0.6, "search_p95_over_mem0": 0.6, "turn_over_mem0": 0.4}
+"""How much of mem0's time is promised to be enough."""
 
 _Arrivals = defaultdict[str, asyncio.Future[float]]
 Clock = time.perf_counter
@@ -60,7 +65,7 @@ class Scale:
     write_seconds: int
 
 
-FULL = Scale(owners=50, memories_each=200, repetitions=300, writes_per_second=50, write_seconds=20)
+FULL = Scale(owners=20, memories_each=600, repetitions=300, writes_per_second=50, write_seconds=20)
 QUICK = Scale(owners=4, memories_each=30, repetitions=15, writes_per_second=50, write_seconds=1)
 
 
@@ -72,15 +77,17 @@ async def run(*, quick: bool = False) -> Report:
     """
     scale = QUICK if quick else FULL
     load_before = read_load()
-    async with _open_memory() as (config, memory):
-        bench = _Bench(scale, memory, Sentences(_SEED))
+    async with _cortex.open_memory() as (folder, config, memory), open_if_installed(folder / "mem0") as mem0:
+        bench = _Bench(scale, memory, mem0, Sentences(_SEED))
         filled = await bench.fill()
         async with _open_floor(config) as floor:
             distributions = await bench.read(floor)
         distributions["why_reject"] = bench.reject()
-        distributions["hear"] = await bench.hear()
+        distributions |= await bench.hear()
         distributions |= await bench.write(config.postgres.url)
     floor_ms = sum(distributions[part].p50_ms for part in ("floor_redis", "floor_embedding", "floor_postgres"))
+    over_floor = distributions["get_context_query"].p50_ms / floor_ms
+    over_mem0 = _compare(distributions) if mem0 else {}
     return Report(
         name="latency",
         machine=describe_machine(load_before=load_before),
@@ -92,28 +99,42 @@ async def run(*, quick: bool = False) -> Report:
         },
         distributions=distributions,
         ratios={
-            "get_context_p50_over_floor": distributions["get_context_query"].p50_ms / floor_ms,
+            "get_context_p50_over_floor": over_floor,
             "ingest_ms_per_memory": filled * 1000 / (scale.owners * scale.memories_each),
+            **over_mem0,
         },
         targets=(
             Target("store_ack_p95_ms", 50.0, distributions["store_ack"].p95_ms),
             Target("visible_in_postgres_p99_ms", 100.0, distributions["visible_in_postgres"].p99_ms),
             Target("get_context_query_p95_ms", 100.0, distributions["get_context_query"].p95_ms),
             Target("why_reject_p99_ms", 1.0, distributions["why_reject"].p99_ms),
+            Target("get_context_p50_over_floor", 1.5, over_floor),
+            *(Target(name, _OVER_MEM0[name], over) for name, over in over_mem0.items()),
         ),
         notes=(
             "store_ack and visible_in_postgres count from when a write was due, done or not the one before it.",
             "why_reject judges chat of 1 to 2,000 characters. A floor is one bare call to that part.",
+            NOTE if mem0 else MISSING,
         ),
     )
+
+
+def _compare(distributions: Mapping[str, Distribution]) -> dict[str, float]:
+    search, mem0_search = distributions["search"], distributions["mem0_search"]
+    return {
+        "search_over_mem0": search.p50_ms / mem0_search.p50_ms,
+        "search_p95_over_mem0": search.p95_ms / mem0_search.p95_ms,
+        "turn_over_mem0": distributions["hear"].p50_ms / distributions["mem0_turn"].p50_ms,
+    }
 
 
 class _Bench:
     """The measurements, in the order in which they leave each other undisturbed."""
 
-    def __init__(self, scale: Scale, memory: MemoryManager, sentences: Sentences) -> None:
+    def __init__(self, scale: Scale, memory: MemoryManager, mem0: Mem0 | None, sentences: Sentences) -> None:
         self._scale = scale
         self._memory = memory
+        self._mem0 = mem0
         self._sentences = sentences
         self._owners = [f"member-{number}" for number in range(scale.owners)]
 
@@ -123,7 +144,10 @@ class _Bench:
         for owner in self._owners:
             await self._memory.store_many(owner, [self._past(place) for place in range(self._scale.memories_each)])
         await self._memory.flush()
-        return Clock() - began
+        taken = Clock() - began
+        if self._mem0:
+            await self._mem0.add(self._owners[0], [self._turn() for _ in range(self._scale.memories_each)])
+        return taken
 
     def _past(self, place: int) -> NewMemory:
         older = self._scale.memories_each - place
@@ -131,7 +155,7 @@ class _Bench:
         return NewMemory(content=self._sentences.statement(), channel_id="1", created_at=utc_now() - ago)
 
     async def read(self, floor: "_Floor") -> dict[str, Distribution]:
-        """Measure reading and the floor, in turn."""
+        """Measure reading, the floor and mem0's search, in turn."""
         memory, ask = self._memory, self._sentences.question
         calls: dict[str, Callable[[str], Awaitable[object]]] = {
             "floor_redis": floor.read_redis,
@@ -139,7 +163,7 @@ class _Bench:
             "floor_postgres": floor.read_postgres,
             "get_context_query": lambda owner: memory.get_context(owner, ask()),
             "get_context": memory.get_context,
-            "search": lambda owner: memory.search(owner, ask()),
+            "search": lambda owner: memory.search(owner, ask(), limit=_SEARCH_LIMIT),
         }
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for owner in self._draw_owners(self._scale.repetitions):
@@ -147,6 +171,9 @@ class _Bench:
                 began = Clock()
                 await call(owner)
                 taken[name].append(Clock() - began)
+            if self._mem0:
+                found = await self._mem0.search(self._owners[0], self._question(), limit=_SEARCH_LIMIT)
+                taken.setdefault("mem0_search", []).append(found.seconds)
         return {name: Distribution.of(seconds) for name, seconds in taken.items()}
 
     def reject(self) -> Distribution:
@@ -160,9 +187,9 @@ class _Bench:
                 taken.append(Clock() - began)
         return Distribution.of(taken)
 
-    async def hear(self) -> Distribution:
-        """Measure whole turns: recall and acknowledged storing of one message."""
-        taken: list[float] = []
+    async def hear(self) -> dict[str, Distribution]:
+        """Measure whole turns, recall and acknowledged storing of one message, and those of mem0, in turn."""
+        taken: dict[str, list[float]] = {"hear": []}
         for number, owner in enumerate(self._draw_owners(self._scale.repetitions)):
             message = IncomingMessage(
                 user_id=owner,
@@ -174,10 +201,14 @@ class _Bench:
             )
             began = Clock()
             await self._memory.hear(message)
-            taken.append(Clock() - began)
+            taken["hear"].append(Clock() - began)
             await asyncio.sleep(_TURN_PAUSE)
+            if self._mem0:
+                await self._memory.flush()  # so that Cortex's writing takes nothing from mem0
+                turn = await self._mem0.hear(self._owners[0], self._turn(), limit=_SEARCH_LIMIT)
+                taken.setdefault("mem0_turn", []).append(turn)
         await self._memory.flush()
-        return Distribution.of(taken)
+        return {name: Distribution.of(seconds) for name, seconds in taken.items()}
 
     async def write(self, postgres_url: str) -> dict[str, Distribution]:
         """Offer writes at a steady rate and measure until they are acknowledged and until they can be read."""
@@ -203,6 +234,12 @@ class _Bench:
                 await asyncio.sleep(due - Clock())
                 writes.create_task(store(owner, due, arrivals))
         return {"store_ack": Distribution.of(acknowledged), "visible_in_postgres": Distribution.of(visible)}
+
+    def _turn(self) -> Turn:
+        return Turn(id="", at=utc_now(), speaker="Member", channel="1", text=self._sentences.statement())
+
+    def _question(self) -> Question:
+        return Question(self._sentences.question(), kind="asked", evidence=frozenset(), asked_at=utc_now())
 
     def _draw_owners(self, count: int) -> Iterator[str]:
         draw = random.Random(_SEED)  # noqa: S311  the same owners in every run, not a secret
@@ -231,14 +268,6 @@ class _Floor:
         """Fetch as many of the owner's memories as a context may recall, by an index."""
         everything = (None,) * 6
         await self.postgres.fetch(load_queries("memories")["list"], owner, *everything, 20, 0)
-
-
-@asynccontextmanager
-async def _open_memory() -> AsyncIterator[tuple[MemoryConfig, MemoryManager]]:
-    with make_folder() as folder:
-        embedded = EmbeddedConfig(data_dir=folder / "data")
-        async with open_servers(MemoryConfig(embedded=embedded)) as config, MemoryManager(config) as memory:
-            yield config, memory
 
 
 @asynccontextmanager

@@ -1,0 +1,109 @@
+"""Cortex as the benchmarks use it: through the interface that hosts use, on servers of its own."""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+from benchmarks._answers import LIMIT, Answer
+from benchmarks._corpora import Conversation, Question, Turn
+from benchmarks._folder import make_folder
+from cortex_core import (
+    CortexError,
+    EmbeddedConfig,
+    MemoryConfig,
+    MemoryManager,
+    NewMemory,
+    PostgresConfig,
+    RedisConfig,
+    load_config,
+)
+from cortex_core.bootstrap import open_servers
+
+WITHOUT_PRIORS = {"similarity": 1.0, "recency": 0.0, "emotion": 0.0, "reinforcement": 0.0}
+
+
+@asynccontextmanager
+async def open_memory() -> AsyncIterator[tuple[Path, MemoryConfig, MemoryManager]]:
+    """Open an empty memory with the settings of this folder and environment, and yield a folder for others as well."""
+    with make_folder() as folder:
+        embedded = EmbeddedConfig(data_dir=folder / "data")
+        fresh = {"embedded": embedded, "redis": RedisConfig(), "postgres": PostgresConfig()}
+        settings = load_config().model_copy(update=fresh)
+        async with open_servers(settings) as config, MemoryManager(config) as memory:
+            yield folder, config, memory
+
+
+@asynccontextmanager
+async def open_without_priors(memory: MemoryManager) -> AsyncIterator[MemoryManager]:
+    """Open a second one on the same data that ranks by relevance alone: what the four-part formula is measured by."""
+    retrieval = memory.config.retrieval.model_copy(update=WITHOUT_PRIORS)
+    ingestion = memory.config.ingestion.model_copy(update={"consumers": 0})
+    config = memory.config.model_copy(update={"retrieval": retrieval, "ingestion": ingestion})
+    async with MemoryManager(config, embedder=memory.embedder) as other:
+        yield other
+
+
+def user_of(conversation: Conversation) -> str:
+    """Return the user id of a conversation's owner."""
+    return f"{conversation.name}/{conversation.owner}"
+
+
+async def fill(memory: MemoryManager, conversation: Conversation, turns: Sequence[Turn]) -> None:
+    """Store turns of a conversation, wait until they can be recalled, and count the uses that they tell of."""
+    user = user_of(conversation)
+    results = await memory.store_many(user, [_to_memory(turn, conversation) for turn in turns])
+    if failed := Counter(result.error for result in results if not result.success):
+        raise CortexError(f"A benchmark's memories were refused: {dict(failed)}")
+    await memory.flush()
+    for turn, result in zip(turns, results, strict=True):
+        if turn.recalled:
+            stored = await memory.get(user, UUID(result.memory_id))
+            memory.count_use([stored] * turn.recalled if stored else [])
+    await memory.flush()
+
+
+def _to_memory(turn: Turn, conversation: Conversation) -> NewMemory:
+    return NewMemory(
+        content=turn.text,
+        created_at=turn.at,
+        source_id=turn.id,
+        channel_id=turn.channel,
+        project_id=turn.project,
+        author_id=user_of(conversation) if turn.speaker == conversation.owner else turn.speaker,
+        author_name=turn.speaker,
+        emotional_score=turn.emotion,
+    )
+
+
+async def ask(memory: MemoryManager, conversation: Conversation, question: Question) -> Answer:
+    """Ask one question."""
+    began = time.perf_counter()
+    result = await memory.search(
+        user_of(conversation), question.text, question.project, limit=LIMIT, asked_at=question.asked_at
+    )
+    seconds = time.perf_counter() - began
+    return Answer(
+        question,
+        conversation.language,
+        found=[str(found.source_id) for found in result.memories],
+        seconds=seconds,
+        relevance=result.relevance,
+        is_weak=all(found.is_weak for found in result.memories),
+    )
+
+
+async def converse(memory: MemoryManager, conversation: Conversation) -> list[Answer]:
+    """Let it hear a conversation and answer the questions, each when it is asked."""
+    answers: list[Answer] = []
+    for turns, questions in conversation.chapters(conversation.questions):
+        await fill(memory, conversation, turns)
+        answers += await ask_all(memory, conversation, questions)
+    return answers
+
+
+async def ask_all(memory: MemoryManager, conversation: Conversation, questions: Sequence[Question]) -> list[Answer]:
+    """Ask questions, one after the other."""
+    return [await ask(memory, conversation, question) for question in questions]
