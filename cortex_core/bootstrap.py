@@ -21,6 +21,7 @@ from cortex_core.recall.accesses import AccessLog
 from cortex_core.recall.context import ContextBuilder
 from cortex_core.recall.rejection import RejectionPipeline
 from cortex_core.recall.search import Searcher
+from cortex_core.recall.upkeep import LargeOwnersKeeper
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.journal import Journal
 from cortex_core.stores.postgres import PostgresStore
@@ -111,7 +112,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             on_written=vectorizer.wake,
             on_deletion=forgetter.carry_out,
         )
-        for worker in (vectorizer, accesses, forgetter, writer):
+        for worker in (vectorizer, accesses, forgetter, LargeOwnersKeeper(postgres), writer):
             stack.push_async_callback(worker.close)
             worker.start()
         sessions = Sessions(config.ingestion, redis, postgres)

@@ -30,8 +30,19 @@ CREATE FUNCTION hash_words(owner text, words text[]) RETURNS integer[]
 
 CREATE INDEX memories_by_word ON memories USING gin (hash_words(user_id, tsvector_to_array(terms)));
 
--- How many memories an owner has, which decides how they are searched.
-ALTER TABLE owners ADD COLUMN memory_count bigint NOT NULL DEFAULT 0;
+-- How many memories an owner has decides how they are searched; what large owners need for it is made in the background.
+ALTER TABLE owners
+    ADD COLUMN memory_count   bigint  NOT NULL DEFAULT 0,
+    ADD COLUMN has_own_index  boolean NOT NULL DEFAULT false,  -- of vectors, for this owner alone
+    ADD COLUMN words_counted  bigint  NOT NULL DEFAULT 0;      -- how many memories there were when that was last done
+
+-- The words that a hundred memories or more of a large owner hold, so that recall begins with the rare ones.
+CREATE TABLE common_words (
+    user_id  text    NOT NULL,
+    word     text    NOT NULL,
+    memories integer NOT NULL,
+    PRIMARY KEY (user_id, word)
+);
 
 INSERT INTO owners (user_id, memory_count) SELECT user_id, count(*) FROM memories GROUP BY user_id
 ON CONFLICT (user_id) DO UPDATE SET memory_count = excluded.memory_count;

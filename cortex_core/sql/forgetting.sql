@@ -31,5 +31,8 @@ DELETE FROM dead_letters WHERE user_id = $1 AND ($2::uuid[] IS NULL OR memory_id
 -- name: delete_session
 DELETE FROM sessions WHERE user_id = $1 RETURNING user_id
 
+-- name: delete_common_words
+DELETE FROM common_words WHERE user_id = $1
+
 -- name: delete_runs
 DELETE FROM consolidation_runs WHERE user_id = $1

@@ -2,7 +2,8 @@
 -- the two turns on either side of each, with the sign bits of their pieces.
 --
 -- $1 owner, $2 the question's vector or null, $3 its model, $4 its text, $5 audiences heard here or null for all,
--- $6 project, $7 types, $8 and $9 the time asked about, $10 how many by words, $11 how many by vector and by time.
+-- $6 project, $7 types, $8 and $9 the time asked about, $10 how many by words, $11 how many by vector and by time,
+-- $12 the vector's sign bits.
 --
 -- The plans are generic ones. Steps are materialised and lookups lateral, so that no stale statistics lead the planner
 -- into another order.
@@ -86,3 +87,108 @@ SELECT {{columns}}, w.distance, w.matched, p.signs, m.signs AS direction
 FROM wanted AS w
 CROSS JOIN LATERAL (SELECT * FROM memories WHERE user_id = $1 AND id = w.id OFFSET 0) AS m
 LEFT JOIN LATERAL (SELECT signs FROM memory_pieces WHERE user_id = $1 AND id = w.id OFFSET 0) AS p ON w.distance IS NOT NULL
+
+-- fragment: by_rare_words
+-- Each word's memories by one lookup, rare words first; how many there are tells how much the word says.
+rare_words AS MATERIALIZED (
+    SELECT bit, hash
+    FROM (
+        SELECT
+            w.bit,
+            hash_words($1, ARRAY[w.lexeme]) AS hash,
+            sum(coalesce(c.memories, 50)) OVER (ORDER BY coalesce(c.memories, 50), w.bit) AS expected,
+            row_number() OVER (ORDER BY coalesce(c.memories, 50), w.bit) AS place
+        FROM words AS w
+        LEFT JOIN common_words AS c ON c.user_id = $1 AND c.word = w.lexeme
+    ) AS ranked
+    WHERE expected <= 1500 OR place = 1
+), hits AS MATERIALIZED (
+    SELECT w.bit, m.id
+    FROM rare_words AS w
+    CROSS JOIN LATERAL (
+        SELECT * FROM memories WHERE hash_words(user_id, tsvector_to_array(terms)) && w.hash LIMIT 500
+    ) AS m
+    WHERE {{scope}}
+), by_words AS (
+    SELECT id
+    FROM hits
+    JOIN (SELECT bit, ln(1 + 1e6 / count(*)) AS weight FROM hits GROUP BY bit) AS rarity USING (bit)
+    GROUP BY id
+    ORDER BY sum(weight) DESC
+    LIMIT $10
+)
+
+-- fragment: seeds_with_neighbours
+seeds AS MATERIALIZED (
+    SELECT id FROM by_words
+    UNION
+    SELECT id FROM by_vector
+    UNION
+    (
+        SELECT id
+        FROM (
+            SELECT m.id, m.embedding <=> $2::halfvec AS distance
+            FROM memories AS m
+            WHERE {{scope}}
+                AND ($8::timestamptz IS NOT NULL OR $9::timestamptz IS NOT NULL)
+                AND m.created_at >= coalesce($8, '-infinity') AND m.created_at < coalesce($9, 'infinity')
+            ORDER BY m.created_at DESC
+            LIMIT 1000
+        ) AS latest
+        ORDER BY distance
+        LIMIT $11
+    )
+), placed_seeds AS MATERIALIZED (
+    SELECT s.id, m.channel_id, m.position
+    FROM seeds AS s
+    CROSS JOIN LATERAL (SELECT channel_id, position FROM memories WHERE user_id = $1 AND id = s.id OFFSET 0) AS m
+), wanted AS MATERIALIZED (
+    SELECT id FROM seeds
+    UNION
+    SELECT beside.id
+    FROM placed_seeds AS s
+    CROSS JOIN generate_series(-2, 2) AS step
+    CROSS JOIN LATERAL (
+        SELECT m.id FROM memories AS m
+        WHERE {{scope}} AND m.channel_id = s.channel_id AND m.position = s.position + step
+        OFFSET 0
+    ) AS beside
+), found AS MATERIALIZED (
+    SELECT
+        m.*,
+        CASE WHEN m.embedding_model_id = $3 THEN m.embedding <=> $2::halfvec END AS distance,
+        (SELECT coalesce(sum(w.bit), 0)::bigint FROM words AS w WHERE m.terms @@ w.query) AS matched
+    FROM wanted AS w
+    CROSS JOIN LATERAL (SELECT * FROM memories WHERE user_id = $1 AND id = w.id OFFSET 0) AS m
+)
+SELECT {{columns}}, m.distance, m.matched, p.signs, m.signs AS direction
+FROM found AS m
+LEFT JOIN LATERAL (SELECT signs FROM memory_pieces WHERE user_id = $1 AND id = m.id OFFSET 0) AS p ON m.distance IS NOT NULL
+
+-- name: many
+-- For an owner of thousands: the nearest are found by sign bits, which an index holds, and compared in full.
+WITH {{question}}, {{by_rare_words}}, near AS MATERIALIZED (
+    SELECT m.id
+    FROM memories AS m
+    WHERE {{scope}} AND m.embedding_model_id = $3
+    ORDER BY m.signs <~> $12::bit varying
+    LIMIT 200
+), by_vector AS (
+    SELECT n.id
+    FROM near AS n
+    CROSS JOIN LATERAL (SELECT embedding FROM memories WHERE user_id = $1 AND id = n.id OFFSET 0) AS m
+    WHERE $2::halfvec IS NOT NULL
+    ORDER BY m.embedding <=> $2::halfvec
+    LIMIT $11
+), {{seeds_with_neighbours}}
+
+-- name: most
+-- For an owner who has an index of vectors alone. That it is theirs must stand in the statement itself, so the owner's
+-- name as a literal and the number of dimensions are put in.
+WITH {{question}}, {{by_rare_words}}, by_vector AS (
+    SELECT m.id
+    FROM memories AS m
+    WHERE {{scope}} AND m.user_id = <owner> AND m.embedding_model_id = $3 AND $2::halfvec IS NOT NULL
+    ORDER BY m.embedding::halfvec(<dimensions>) <=> $2::halfvec(<dimensions>)
+    LIMIT $11
+), {{seeds_with_neighbours}}

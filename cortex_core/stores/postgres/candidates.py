@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+from asyncpg import BitString
 from pgvector import HalfVector
 
 from cortex_core.models import MemoryType, Vector
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.large_owners import MANY, LargeOwners, OwnerSize
 from cortex_core.stores.postgres.rows import Row
 from cortex_core.stores.postgres.vectors import Vectors
 
@@ -90,27 +93,43 @@ class Candidate:
 
 
 class CandidateSearch:
-    """Reads `memories` and `memory_pieces` for recall."""
+    """Reads `memories` and `memory_pieces` for recall, in the way that fits the owner's size."""
 
-    def __init__(self, pool: Pool, vectors: Vectors) -> None:
+    def __init__(self, pool: Pool, vectors: Vectors, owners: LargeOwners) -> None:
         self._pool = pool
         self._vectors = vectors
+        self._owners = owners
 
     async def find(self, inquiry: Inquiry) -> list[Candidate]:
         """Return what may answer: the best by words and by vector, and what was said around each."""
+        owner = await self._owners.look_up(inquiry.user_id)
+        arguments = (
+            inquiry.user_id,
+            None if inquiry.vector is None else HalfVector(inquiry.vector),
+            self._vectors.model_id,
+            inquiry.text,
+            None if inquiry.heard is None else list(inquiry.heard),
+            inquiry.project_id,
+            inquiry.memory_types,
+            inquiry.since,
+            inquiry.until,
+            SEEDS_BY_WORDS,
+            SEEDS_BY_VECTOR,
+        )
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(
-                _SQL["few"],
-                inquiry.user_id,
-                None if inquiry.vector is None else HalfVector(inquiry.vector),
-                self._vectors.model_id,
-                inquiry.text,
-                None if inquiry.heard is None else list(inquiry.heard),
-                inquiry.project_id,
-                inquiry.memory_types,
-                inquiry.since,
-                inquiry.until,
-                SEEDS_BY_WORDS,
-                SEEDS_BY_VECTOR,
-            )
+            if owner.has_own_index:
+                rows = await connection.fetch(self._for_one(owner), *arguments)
+            elif owner.memories >= MANY:
+                rows = await connection.fetch(_SQL["many"], *arguments, _signs_of(inquiry.vector))
+            else:
+                rows = await connection.fetch(_SQL["few"], *arguments)
         return [Candidate.of(row) for row in rows]
+
+    def _for_one(self, owner: OwnerSize) -> str:
+        """Put an owner, as PostgreSQL quoted it, into the statement: a parameter would not find the owner's index."""
+        return _SQL["most"].replace("<owner>", owner.literal).replace("<dimensions>", str(self._vectors.dimensions))
+
+
+def _signs_of(vector: Vector | None) -> BitString | None:
+    """Return a vector's sign bits as PostgreSQL's `binary_quantize` makes them."""
+    return None if vector is None else BitString.frombytes(np.packbits(vector > 0).tobytes(), vector.size)

@@ -52,6 +52,7 @@ class Erasure:
             await connection.execute(_SQL["bury"], user_id, [row["id"] for row in rows], MAX_VERSION)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
             await connection.execute(_SQL["delete_session"], user_id)
+            await connection.execute(_SQL["delete_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 

@@ -17,6 +17,7 @@ from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.dead_letters import DeadLetters
 from cortex_core.stores.postgres.erasure import Erasure
 from cortex_core.stores.postgres.identity import IdentityFacts
+from cortex_core.stores.postgres.large_owners import LargeOwners
 from cortex_core.stores.postgres.rows import to_json, to_memory
 from cortex_core.stores.postgres.sessions import SessionStates
 from cortex_core.stores.postgres.vectors import Vectors
@@ -74,6 +75,7 @@ class PostgresStore:
         sessions: The last known session states.
         vectors: Embedding spaces, and memories that wait for their vector.
         candidates: What may answer a question.
+        large_owners: What owners of many memories need to be searched fast.
         erasure: Hard deletes.
         dead_letters: Writes that can never succeed.
     """
@@ -83,7 +85,8 @@ class PostgresStore:
         self.identity = IdentityFacts(self.pool)
         self.sessions = SessionStates(self.pool)
         self.vectors = Vectors(self.pool)
-        self.candidates = CandidateSearch(self.pool, self.vectors)
+        self.large_owners = LargeOwners(self.pool, self.vectors)
+        self.candidates = CandidateSearch(self.pool, self.vectors, self.large_owners)
         self.erasure = Erasure(self.pool)
         self.dead_letters = DeadLetters(self.pool)
 
