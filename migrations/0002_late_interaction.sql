@@ -6,14 +6,15 @@
 
 UPDATE memories SET embedding = NULL, embedding_model_id = NULL WHERE embedding IS NOT NULL;
 
--- The sign bits of each memory's word pieces. Apart and out of line, so that reading memories never touches them.
+-- The sign bits of each memory's word pieces. Apart, so that reading memories never touches them, and in the row itself
+-- up to a page, since reading these reads nothing else.
 CREATE TABLE memory_pieces (
     user_id text  NOT NULL,
     id      uuid  NOT NULL,
     signs   bytea NOT NULL,
     PRIMARY KEY (user_id, id),
     FOREIGN KEY (user_id, id) REFERENCES memories (user_id, id) ON DELETE CASCADE
-);
+) WITH (toast_tuple_target = 8160);
 
 ALTER TABLE memory_pieces ALTER COLUMN signs SET STORAGE EXTERNAL;  -- compressing them gains nothing
 

@@ -21,23 +21,25 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for")],
     *,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="the most to show")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="show what each score is made of")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Search a user's memories as the user could in a direct message."""
 
     async def work() -> SearchResult:
         async with MemoryManager(load_config()) as memory:
-            return await memory.search(user, query, limit=limit)
+            return await memory.search(user, query, limit=limit, explain=explain)
 
     result = run(work())
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
     for memory in result.memories:
-        heading = (
-            f"{memory.created_at:%Y-%m-%d %H:%M}  {memory.author_name or memory.author_id}  score {memory.score:.2f}"
-        )
-        say(f"{heading}  {memory.id}\n    {memory.content}")
+        score = f"score {memory.score:.2f}{' (weak match)' if memory.is_weak else ''}"
+        say(f"{memory.created_at:%Y-%m-%d %H:%M}  {memory.author_name or memory.author_id}  {score}  {memory.id}")
+        say(f"    {memory.content}")
+        if memory.explanation:
+            say("    " + ", ".join(f"{part} {value:.2f}" for part, value in memory.explanation.items()))
     say(f"{len(result.memories)} of {result.total_count} in {result.search_time_ms} ms")
     for degradation in result.degraded:
         complain(degradation.value)

@@ -23,6 +23,7 @@ from cortex_core.late_interaction import Embedding, Pieces
 from cortex_core.models import Vector
 from cortex_core.providers._model_thread import ModelThread, plan_slices
 from cortex_core.providers._text_and_vectors import clean_texts, unit_vectors
+from cortex_core.words import fold
 
 MODEL_NAME = "all-MiniLM-L6-v2-int8"
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
@@ -159,7 +160,7 @@ def _keep_pieces(encoding: Encoding, states: NDArray[np.float32]) -> Pieces:
     spelled: dict[int | None, str] = {}
     for word, token in zip(encoding.word_ids[kept], encoding.tokens[kept], strict=True):
         spelled[word] = spelled.get(word, "") + token.removeprefix("##")
-    words = [spelled[word] for word in encoding.word_ids[kept]]
+    words = [fold(spelled[word]) for word in encoding.word_ids[kept]]
     salience = [_salience(piece, word) for piece, word in zip(encoding.ids[kept], words, strict=True)]
     return Pieces.of(states[kept], words, salience)
 

@@ -1,10 +1,11 @@
 """Keeps a context from saying one thing five times."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from cortex_core.models import Memory
-from cortex_core.recall.folding import split_words
 from cortex_core.stores.postgres.candidates import Candidate
+from cortex_core.words import split_words
 
 _MAX_WORDINGS = 2
 """The best, and another one that may correct it."""
@@ -24,18 +25,22 @@ def choose_diverse(
         shown: What is said already.
     """
     chosen: list[int] = []
+    directions: list[int | None] = []
     shown = list(shown)
     ids = {memory.id for memory in shown}
-    texts = {tuple(split_words(memory.content)) for memory in shown}
+    texts = {_text_of(memory.content) for memory in shown}
     for index in ranked:
-        if len(chosen) == limit:
+        if len(chosen) >= limit:
             break
         candidate = candidates[index]
-        words = tuple(split_words(candidate.content))
-        wordings = sum(_are_alike(candidate, candidates[other]) for other in chosen)
-        if wordings < _MAX_WORDINGS and words not in texts and candidate.id not in ids:
-            texts.add(words)
+        text = _text_of(candidate.content)
+        direction = None if candidate.direction is None else int.from_bytes(candidate.direction)
+        differing = _ALIKE * 8 * len(candidate.direction or b"")
+        wordings = sum(_differ(direction, other) <= differing for other in directions)
+        if wordings < _MAX_WORDINGS and text not in texts and candidate.id not in ids:
+            texts.add(text)
             chosen.append(index)
+            directions.append(direction)
     return chosen
 
 
@@ -45,8 +50,10 @@ def without_repeats(memories: Iterable[Memory], *shown: Iterable[Memory]) -> lis
     return [memory for memory in memories if memory.id not in ids]
 
 
-def _are_alike(one: Candidate, other: Candidate) -> bool:
-    if one.direction is None or other.direction is None:
-        return False
-    differing = int.from_bytes(one.direction) ^ int.from_bytes(other.direction)
-    return differing.bit_count() <= _ALIKE * 8 * len(one.direction)
+def _text_of(content: str) -> str:
+    return " ".join(split_words(content)) or content
+
+
+def _differ(one: int | None, other: int | None) -> float:
+    """Return in how many bits two directions differ, more than any number if one isn't known."""
+    return inf if one is None or other is None else (one ^ other).bit_count()

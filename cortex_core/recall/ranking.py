@@ -124,7 +124,7 @@ def _recency(candidates: Sequence[Candidate], timeframe: Timeframe, asked_at: da
     if timeframe.since is not None or timeframe.until is not None:
         within = np.array([_is_within(c.created_at, timeframe) for c in candidates])
         is_later = np.array([timeframe.until is not None and c.created_at >= timeframe.until for c in candidates])
-        return _AIM * np.where(within, 1.0, np.where(is_later, 0.0, _EARLIER * _freshness(times)))
+        return _AIM * np.where(within, 1.0, np.where(is_later, 0.0, _EARLIER * (0.1 + 0.9 * _freshness(times))))
     if timeframe.wants_newest:
         return _AIM * _freshness(times)
     return np.array([calculate_recency(c.created_at, asked_at) for c in candidates]) + _LATER * _freshness(times)

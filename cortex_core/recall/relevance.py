@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_core.late_interaction import Pieces, match_pieces
-from cortex_core.recall.folding import split_words
-from cortex_core.recall.stop_words import STOP_WORDS
 from cortex_core.stores.postgres.candidates import Candidate
+from cortex_core.words import STOP_WORDS, split_words
 
 Scores = NDArray[np.float64]
 
@@ -24,6 +23,8 @@ _NEIGHBOURS = {-2: 0.6, -1: 0.8, 1: 0.8, 2: 0.6}
 """Steps in the conversation, and how much of a neighbour's match counts as one's own."""
 _PAUSE = timedelta(hours=1)
 """Turns further apart than this don't belong to one conversation."""
+_ROUNDING = 1e-9
+"""What equal values may differ by after they were computed in different order."""
 _QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
 
 
@@ -49,9 +50,9 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
     Args:
         question: Its text.
         pieces: Its word pieces; None where the model gives none, and cosines stand in for them.
-        candidates: Of one search.
+        candidates: Of one search, one at least.
     """
-    names = {name: set(split_words(name)) for name in {c.author_name for c in candidates} if name}
+    names = _names_of(candidates)
     neighbours = _Neighbours(candidates)
     if pieces is None:
         pieces_score = content = evidence = _cosines(candidates)
@@ -75,9 +76,8 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
 def standardise(values: Scores) -> Scores:
     """Return each value's distance from the mean in standard deviations; 0 for what isn't a number."""
     known = values[~np.isnan(values)]
-    are_equal = not known.size or known.min() == known.max()  # asked, for rounding makes differences of equal values
-    deviation = 0.0 if are_equal else float(known.std())
-    if deviation == 0.0:
+    deviation = float(known.std()) if known.size else 0.0
+    if deviation < _ROUNDING:
         return np.zeros(values.shape)
     scores: Scores = np.nan_to_num((values - known.mean()) / deviation, nan=0.0)
     return scores
@@ -87,16 +87,13 @@ class _Neighbours:
     """Which candidates were said just before and after which."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
-        places = {place: index for index, candidate in enumerate(candidates) if (place := candidate.place)}
-        times = [candidate.created_at for candidate in candidates]
+        times = np.array([candidate.created_at.timestamp() for candidate in candidates])
+        places = {candidate.place: index for index, candidate in enumerate(candidates) if candidate.place}
         self._steps: dict[int, NDArray[np.intp]] = {}
         for step in _NEIGHBOURS:
-            found = np.full(len(candidates), -1, np.intp)
-            for (channel, position), index in places.items():
-                beside = places.get((channel, position + step), -1)
-                if beside >= 0 and abs(times[index] - times[beside]) <= _PAUSE:
-                    found[index] = beside
-            self._steps[step] = found
+            found = np.array([places.get((c.place[0], c.place[1] + step), -1) if c.place else -1 for c in candidates])
+            is_near = np.abs(times - times[found]) <= _PAUSE.total_seconds()
+            self._steps[step] = np.where((found >= 0) & is_near, found, -1)
 
     def around(self, values: Scores) -> Iterator[tuple[float, Scores]]:
         """Yield how much a neighbour counts, and each one's neighbour's values: 0 where there is none.
@@ -113,7 +110,7 @@ def _late(
 ) -> tuple[Scores, Scores]:
     """Return how much of the question each says by itself, and how much of its content each says in its window."""
     matches = match_pieces(pieces, [c.signs for c in candidates]).astype(np.float64)
-    is_content = np.array([word not in STOP_WORDS and word not in names for word in pieces.words], bool)
+    is_content = pieces.is_telling & np.array([word not in names for word in pieces.words], bool)
     window = matches
     for share, beside in neighbours.around(matches):
         window = np.maximum(window, share * beside)
@@ -143,13 +140,23 @@ def _words(candidates: Sequence[Candidate], neighbours: _Neighbours) -> Scores:
     return said
 
 
-def _speaker(question: str, names: dict[str, set[str]], candidates: Sequence[Candidate]) -> Scores:
-    """Return 1 for what was said by the one person whom the question names, 0 for others, else a half for all."""
+def _names_of(candidates: Sequence[Candidate]) -> dict[str | None, set[str]]:
+    """Return the words of every author's names, by author; a name may hold a stop word, which names nobody."""
+    names: dict[str | None, set[str]] = {}
+    for author, name in {(c.author_id, c.author_name) for c in candidates}:
+        names.setdefault(author, set()).update(set(split_words(name or "")) - STOP_WORDS)
+    return names
+
+
+def _speaker(question: str, names: dict[str | None, set[str]], candidates: Sequence[Candidate]) -> Scores:
+    """Return 1 for what was said by the one person whom the question names best, 0 for others, else a half for all."""
     asked = set(split_words(question))
-    named = [name for name, words in names.items() if words & asked]
-    if len(named) != 1:
+    hits = {author: len(words & asked) for author, words in names.items()}
+    most = max(hits.values())
+    named = [author for author, count in hits.items() if count == most]
+    if not most or len(named) != 1:
         return np.full(len(candidates), 0.5)
-    return np.array([c.author_name == named[0] for c in candidates], float)
+    return np.array([c.author_id == named[0] for c in candidates], float)
 
 
 def _cosines(candidates: Sequence[Candidate]) -> Scores:

@@ -19,6 +19,8 @@ from cortex_core.models import Degradation, Memory
 _MAX_ITEM_CHARS = 1000
 _MAX_WORKING = 10
 _MAX_RETRIEVED = 15
+_UNKNOWN = "[UNK]"
+_BYTES_PER_TOKEN = 3
 _FIRST_SERVED = ("Missing", "User Identity", "Current Session")
 _INVISIBLE = {"Cc", "Cf", "Co", "Cn", "Zl", "Zp"}  # the last two begin a new line
 
@@ -54,8 +56,17 @@ def render(
 
 
 def count_tokens(text: str) -> int:
-    """Return how many word pieces a text has; language models count fewer, so a bound on these holds for them."""
-    return len(_tokenizer().encode(text, add_special_tokens=False).ids)
+    """Return how many word pieces a text has; language models count fewer, so a bound on these holds for them.
+
+    What this vocabulary doesn't know (emoji, long runs of letters) counts by its bytes, three a token.
+    """
+    encoding = _tokenizer().encode(text, add_special_tokens=False)
+    unknown = (
+        text[slice(*offsets)]
+        for token, offsets in zip(encoding.tokens, encoding.offsets, strict=True)
+        if token == _UNKNOWN
+    )
+    return len(encoding) + sum(len(part.encode()) // _BYTES_PER_TOKEN for part in unknown)
 
 
 @cache

@@ -48,11 +48,13 @@ class Searcher:
         """Return the best matches.
 
         Raises:
-            InvalidInputError: The query is empty.
+            InvalidInputError: The query is empty, the limit isn't positive or `asked_at` has no time zone.
             StoreUnavailableError: Postgres is away.
         """
         started = time.perf_counter()
         query = clean_query(query)
+        if limit < 1:
+            raise InvalidInputError("limit is the most memories to return, 1 or more.")
         embedding = await self.embed(query)
         found = await self.find(
             user_id,
@@ -98,6 +100,8 @@ class Searcher:
     ) -> Ranking:
         """Return what answers best; raises as `search` does."""
         asked_at = asked_at or utc_now()
+        if asked_at.tzinfo is None:
+            raise InvalidInputError("asked_at needs a time zone; use datetime.now(UTC) or the like.")
         timeframe = read_timeframe(query, asked_at)
         candidates = await self._postgres.candidates.find(
             Inquiry(

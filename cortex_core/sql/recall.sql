@@ -17,7 +17,10 @@ m.user_id = $1
 
 -- fragment: question
 words AS MATERIALIZED (
-    SELECT 1::bigint << (row_number() OVER ())::integer AS bit, lexeme, plainto_tsquery('simple', lexeme) AS query
+    SELECT
+        1::bigint << (row_number() OVER ())::integer AS bit,
+        lexeme,
+        ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
     FROM (SELECT lexeme FROM unnest(to_tsvector('english', $4)) LIMIT 60) AS lexemes
 ), asked AS MATERIALIZED (
     SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS any_word
@@ -74,13 +77,17 @@ WITH {{question}}, owned AS MATERIALIZED (
 ), wanted AS MATERIALIZED (
     SELECT id, distance, matched
     FROM (
-        SELECT
+        SELECT  -- hashed where they stand; as joins they would be planned for the few rows that are expected
             *,
-            is_seed OR position IS NOT NULL AND bool_or(is_seed) OVER (
-                PARTITION BY channel_id ORDER BY position RANGE BETWEEN 2 PRECEDING AND 2 FOLLOWING
+            id IN (SELECT id FROM seeds)
+            OR (channel_id, position) IN (
+                SELECT o.channel_id, o.position + step
+                FROM owned AS o, generate_series(-2, 2) AS step
+                WHERE o.id IN (SELECT id FROM seeds)
             ) AS is_wanted
-        FROM (SELECT *, id IN (SELECT id FROM seeds) AS is_seed FROM owned) AS marked
-    ) AS placed
+        FROM owned
+        OFFSET 0
+    ) AS marked
     WHERE is_wanted
 )
 SELECT {{columns}}, w.distance, w.matched, p.signs, m.signs AS direction
@@ -91,10 +98,11 @@ LEFT JOIN LATERAL (SELECT signs FROM memory_pieces WHERE user_id = $1 AND id = w
 -- fragment: by_rare_words
 -- Each word's memories by one lookup, rare words first; how many there are tells how much the word says.
 rare_words AS MATERIALIZED (
-    SELECT bit, hash
+    SELECT bit, hash, memories
     FROM (
         SELECT
             w.bit,
+            c.memories,
             hash_words($1, ARRAY[w.lexeme]) AS hash,
             sum(coalesce(c.memories, 50)) OVER (ORDER BY coalesce(c.memories, 50), w.bit) AS expected,
             row_number() OVER (ORDER BY coalesce(c.memories, 50), w.bit) AS place
@@ -103,7 +111,7 @@ rare_words AS MATERIALIZED (
     ) AS ranked
     WHERE expected <= 1500 OR place = 1
 ), hits AS MATERIALIZED (
-    SELECT w.bit, m.id
+    SELECT w.bit, w.memories, m.id
     FROM rare_words AS w
     CROSS JOIN LATERAL (
         SELECT * FROM memories WHERE hash_words(user_id, tsvector_to_array(terms)) && w.hash LIMIT 500
@@ -112,7 +120,14 @@ rare_words AS MATERIALIZED (
 ), by_words AS (
     SELECT id
     FROM hits
-    JOIN (SELECT bit, ln(1 + 1e6 / count(*)) AS weight FROM hits GROUP BY bit) AS rarity USING (bit)
+    JOIN (
+        SELECT
+            bit,
+            ln(1 + (SELECT memory_count FROM owners WHERE user_id = $1) / greatest(count(*), max(memories))::numeric)
+            AS weight
+        FROM hits
+        GROUP BY bit
+    ) AS rarity USING (bit)
     GROUP BY id
     ORDER BY sum(weight) DESC
     LIMIT $10
@@ -127,7 +142,7 @@ seeds AS MATERIALIZED (
     (
         SELECT id
         FROM (
-            SELECT m.id, m.embedding <=> $2::halfvec AS distance
+            SELECT m.id, CASE WHEN m.embedding_model_id = $3 THEN m.embedding <=> $2::halfvec END AS distance
             FROM memories AS m
             WHERE {{scope}}
                 AND ($8::timestamptz IS NOT NULL OR $9::timestamptz IS NOT NULL)

@@ -46,10 +46,13 @@ _MAX_RUNTIME_DIR_CHARS = 60  # a socket's path is limited to 107 bytes, and ours
 _STOP_SECONDS = 30.0
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS, _STEADY_SECONDS = 0.1, 10.0, 60.0
 
+_MACHINE_MEGABYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+_SHARED_MEGABYTES = min(2048, max(128, _MACHINE_MEGABYTES // 8))
+
 _POSTGRES_SETTINGS = {
     "listen_addresses": "",  # the socket, in a folder of mode 0700, is the only door
     "max_connections": "60",  # a bot, a worker and a command line, with small pools
-    "shared_buffers": "256MB",  # 128 MB is little once vectors are indexed; more would hurt small machines
+    "shared_buffers": f"{_SHARED_MEGABYTES}MB",  # an owner's memories lie scattered, and each is looked at for a recall
     "fsync": "on",  # an acknowledged write survives a power cut ...
     "synchronous_commit": "on",  # ... also the last one
     "jit": "off",  # compiling costs more than our short queries take

@@ -122,3 +122,8 @@ def test_what_was_said_in_the_project_is_written_too():
     context = MemoryContext(user_id="1", project={"project_id": "falcon", "recent": [said("It ships on Friday.")]})
 
     assert '## Project\n- 2026-03-04 05:06 "Ann": "It ships on Friday."' in context.to_prompt_string()
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "🙂" * 90, "https://example.org/" + "a1" * 400])
+def test_what_the_vocabulary_does_not_know_is_not_free(text: str):
+    assert count_tokens(text) > len(text) / 8

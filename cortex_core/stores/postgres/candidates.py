@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -46,8 +47,7 @@ class Inquiry:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A memory that may answer, with what its rank depends on.
 
     Attributes:
@@ -62,6 +62,7 @@ class Candidate:
     row: Row
     id: UUID
     content: str
+    author_id: str | None
     author_name: str | None
     place: tuple[str, int] | None
     created_at: datetime
@@ -75,20 +76,21 @@ class Candidate:
     @classmethod
     def of(cls, row: Row) -> "Candidate":
         """Read a row of the queries in `recall.sql`."""
-        is_placed = row["channel_id"] is not None and row["position"] is not None
+        channel, position, distance, direction = row["channel_id"], row["position"], row["distance"], row["direction"]
         return cls(
             row=row,
             id=row["id"],
             content=row["content"],
+            author_id=row["author_id"],
             author_name=row["author_name"],
-            place=(row["channel_id"], row["position"]) if is_placed else None,
+            place=None if channel is None or position is None else (channel, position),
             created_at=row["created_at"],
             emotional_score=row["emotional_score"],
             access_count=row["access_count"],
-            similarity=None if row["distance"] is None else 1 - row["distance"],
+            similarity=None if distance is None else 1 - distance,
             matched=row["matched"],
             signs=row["signs"] or b"",
-            direction=row["direction"].bytes if row["direction"] else None,
+            direction=None if direction is None else direction.bytes,
         )
 
 
@@ -127,7 +129,7 @@ class CandidateSearch:
 
     def _for_one(self, owner: OwnerSize) -> str:
         """Put an owner, as PostgreSQL quoted it, into the statement: a parameter would not find the owner's index."""
-        return _SQL["most"].replace("<owner>", owner.literal).replace("<dimensions>", str(self._vectors.dimensions))
+        return _SQL["most"].replace("<dimensions>", str(self._vectors.dimensions)).replace("<owner>", owner.literal)
 
 
 def _signs_of(vector: Vector | None) -> BitString | None:

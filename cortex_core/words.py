@@ -1,6 +1,31 @@
-"""Words that say little about what a question asks for, in the languages that Cortex is measured in."""
+"""Words as they are compared, and those that say little, in the languages that Cortex is measured in."""
 
-from cortex_core.recall.folding import split_words
+import re
+import unicodedata
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case and without accents.
+
+    >>> fold("José, ÉTÉ")
+    'jose, ete'
+    """
+    decomposed = unicodedata.normalize(
+        "NFKD", text.casefold()
+    ).casefold()  # again, for styled letters are plain only now
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def split_words(text: str) -> list[str]:
+    """Return the folded words of a text in their order.
+
+    >>> split_words("What's José's?")
+    ['what', 's', 'jose', 's']
+    """
+    return _WORD.findall(fold(text))
+
 
 _ENGLISH = """
 a about after again all also am an and any are as at be because been before being but by can could did do does doing
@@ -36,4 +61,4 @@ _RUSSIAN = """
 """
 
 STOP_WORDS = frozenset(split_words(_ENGLISH + _GERMAN + _SPANISH + _FRENCH + _RUSSIAN))
-"""Folded, as the pieces of a question are."""
+"""Folded."""
