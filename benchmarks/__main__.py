@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import _charts, ingest, latency, recall
+from benchmarks import _charts, ingest, latency, recall, scale
 from benchmarks._report import Report, show_targets
 
 
@@ -22,6 +22,7 @@ class Benchmark(StrEnum):
     RECALL = "recall"
     LATENCY = "latency"
     INGEST = "ingest"
+    SCALE = "scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ _RUNS: dict[Benchmark, Callable[[Options], Coroutine[None, None, Report]]] = {
     Benchmark.RECALL: lambda options: recall.run(quick=options.quick, locomo=options.locomo),
     Benchmark.LATENCY: lambda options: latency.run(quick=options.quick),
     Benchmark.INGEST: lambda options: ingest.run(quick=options.quick, locomo=options.locomo),
+    Benchmark.SCALE: lambda options: scale.run(quick=options.quick, locomo=options.locomo),
 }
 
 

@@ -59,8 +59,9 @@ def draw(report: Report, file: Path) -> None:
             for draw_panel, ax in zip(panels, axes[:, 0], strict=True):
                 draw_panel(ax, report.tables)
         else:
-            figure, ax = plt.subplots(figsize=(9, 1.2 + 0.34 * len(report.distributions)))
-            _draw_durations(ax, report.distributions)
+            distributions = _name_sizes(report) if report.name == "scale" else report.distributions
+            figure, ax = plt.subplots(figsize=(9, 1.2 + 0.34 * len(distributions)))
+            _draw_durations(ax, distributions)
         if _has_mem0(report):
             figure.supxlabel(_MEM0_NOTE, x=0.02, ha="left", fontsize=7.5)
         figure.tight_layout()
@@ -70,6 +71,23 @@ def draw(report: Report, file: Path) -> None:
 
 def _has_mem0(report: Report) -> bool:
     return any("mem0" in name for name in (*report.distributions, *report.tables.get("own set", ())))
+
+
+def _name_sizes(report: Report) -> dict[str, Distribution]:
+    """Return the searches by the sizes that they are about, and what they are to be compared with."""
+    sizes = {name.partition("_"): size for name, size in report.parameters.items()}
+    searches = {
+        f"search {'among' if unit == 'rows' else 'of an owner of'} {size:,.0f}": report.distributions[f"search_{kind}"]
+        for (unit, _, kind), size in sizes.items()
+    }
+    others = (
+        "first_search_large_table",
+        "mem0_search",
+        "write",
+        "floor_embedding_large_table",
+        "floor_query_large_table",
+    )
+    return searches | {name: report.distributions[name] for name in others if name in report.distributions}
 
 
 def _draw_locomo(ax: "Axes", tables: Mapping[str, Figures]) -> None:

@@ -3,17 +3,22 @@
 import json
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks._answers import Answer, summarise
 from benchmarks._corpora import Conversation, Question, Turn, load_own_set
+from benchmarks._crowd import MEMORY_COLUMNS, Crowd, Phrases, plan_owners
 from benchmarks._gate import judge
 from benchmarks._report import Direction, Target
 from cortex_core.models import utc_now
 
+SCALE_CALLS = ("first_search", "floor_embedding", "floor_query", "search")
+SCALE_OWNERS = ("usual", "tiny", "big", "huge")
 DISTRIBUTIONS = {
     "latency": {
         "floor_redis",
@@ -29,11 +34,21 @@ DISTRIBUTIONS = {
     },
     "recall": {"search"},
     "ingest": {"cortex_memory"},
+    "scale": {
+        *(f"{what}_{table}_table" for what in SCALE_CALLS for table in ("small", "medium", "large")),
+        *(f"search_{owner}_owner" for owner in SCALE_OWNERS),
+        "write",
+    },
 }
 RATIOS = {
     "latency": {"get_context_p50_over_floor", "ingest_ms_per_memory"},
     "recall": {"own_set_formula_cost_points"},
     "ingest": {"cortex_ms_per_memory"},
+    "scale": {
+        *(f"{what}_p95_large_over_small_table" for what in SCALE_CALLS[1:]),
+        "first_search_p95_large_over_search_p95_small_table",
+        *(f"search_{rank}_{owner}_over_usual_owner" for rank in ("p50", "p95") for owner in SCALE_OWNERS[1:]),
+    },
 }
 TARGETS = {
     "latency": {
@@ -45,8 +60,20 @@ TARGETS = {
     },
     "recall": {"own_set_formula_cost_points"},
     "ingest": set(),
+    "scale": {
+        "search_p95_large_over_small_table",
+        "search_p95_big_over_usual_owner",
+        "search_p95_huge_over_usual_owner",
+        "pooled_recall_big_owner",
+        "pooled_recall_huge_owner",
+    },
 }
-TABLES = {"own set", "own set by kind", "own set by language", "gate"}
+TABLES = {
+    "latency": set(),
+    "recall": {"own set", "own set by kind", "own set by language", "gate"},
+    "ingest": set(),
+    "scale": {"growth", "candidates", "row-level security", "disk"},
+}
 
 
 def run_benchmarks(*arguments):
@@ -76,8 +103,8 @@ def test_the_quick_run_writes_every_figure(tmp_path):
         assert report["targets"].keys() >= TARGETS[name]
         for target in report["targets"].values():
             assert target.keys() == {"name", "limit", "measured", "direction", "holds"}
+        assert report["tables"].keys() == TABLES[name]
         assert report["machine"].keys() >= {"cores", "load_before", "load_after"}
-    assert reports["recall"]["tables"].keys() == TABLES
 
 
 def test_a_benchmark_can_be_run_alone(tmp_path):
@@ -98,6 +125,29 @@ def test_a_benchmark_can_be_run_alone(tmp_path):
 )
 def test_a_target_has_a_direction(measured, direction, holds):
     assert Target("figure", 5.0, measured, direction).holds is holds
+
+
+def test_a_crowd_has_the_owners_and_the_memories_that_were_asked_for():
+    sizes = plan_owners(10_000, 150, usual=60, others={"big": 1_000}, seed=1)
+    assert (len(sizes), sum(sizes.values())) == (150, 10_000)
+    assert sizes["big"] == 1_000
+    assert list(sizes.values()).count(60) > 50
+    assert min(sizes.values()) > 0
+
+
+def test_the_memories_of_a_crowd_lie_mixed_and_are_dense_in_their_channels():
+    words = Phrases(["one", "two"], np.eye(2, 64, dtype=np.float32), [b"\0" * 8, b"\xff" * 8])
+    (chunk,) = Crowd(words, words, model_id=1, seed=1).write({"a": 700, "b": 50})
+    memories = [dict(zip(MEMORY_COLUMNS, row, strict=True)) for row in chunk.memories]
+    assert Counter(memory["user_id"] for memory in memories) == {"a": 700, "b": 50}
+    assert "b" in {memory["user_id"] for memory in memories[:400]} & {memory["user_id"] for memory in memories[400:]}
+    assert len({memory["source_id"] for memory in memories}) == len({memory["id"] for memory in memories}) == 750
+    places = defaultdict(list)
+    for memory in sorted(memories, key=lambda memory: memory["created_at"]):
+        places[memory["user_id"], memory["channel_id"]].append(memory["position"])
+    assert all(positions == list(range(len(positions))) for positions in places.values())
+    assert [row[:2] for row in chunk.pieces] == [(memory["user_id"], memory["id"]) for memory in memories]
+    assert {len(row[2]) for row in chunk.pieces} == {16}
 
 
 def answer(found, *, evidence=(), outdated=(), relevance=None):

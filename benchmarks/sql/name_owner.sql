@@ -1,0 +1,1 @@
+SELECT set_config('cortex.owner', $1, true)
