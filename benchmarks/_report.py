@@ -111,7 +111,7 @@ class Report:
         for name, ratio in self.ratios.items():
             console.print(f"{name}: {ratio:.2f}")
         for note in self.notes:
-            console.print(f"[dim]{note}[/dim]")
+            console.print(note, style="dim", markup=False)
 
 
 def read_load() -> float:

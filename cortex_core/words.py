@@ -12,6 +12,8 @@ def fold(text: str) -> str:
     >>> fold("José, ÉTÉ")
     'jose, ete'
     """
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize(
         "NFKD", text.casefold()
     ).casefold()  # again, for styled letters are plain only now

@@ -2,11 +2,8 @@
 SELECT memory_count, has_own_index, quote_literal(user_id) AS literal FROM owners WHERE user_id = $1
 
 -- name: lock
--- One process at a time does this work.
+-- One process at a time does this work; resetting the connection unlocks it.
 SELECT pg_try_advisory_lock(hashtext('cortex large owners'))
-
--- name: unlock
-SELECT pg_advisory_unlock(hashtext('cortex large owners'))
 
 -- name: list_uncounted
 -- Owners of $1 memories or more who have half as many again as when their words were counted.

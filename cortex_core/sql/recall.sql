@@ -21,7 +21,10 @@ words AS MATERIALIZED (
         1::bigint << (row_number() OVER ())::integer AS bit,
         lexeme,
         ('''' || replace(replace(lexeme, '\', '\\'), '''', '''''') || '''')::tsquery AS query
-    FROM (SELECT lexeme FROM unnest(to_tsvector('english', $4)) LIMIT 60) AS lexemes
+    FROM (
+        -- Of a long message the longest words, which are the rarest; more would take longer and find nothing else.
+        SELECT lexeme FROM unnest(to_tsvector('english', $4)) ORDER BY length(lexeme) DESC, lexeme LIMIT 16
+    ) AS lexemes
 ), asked AS MATERIALIZED (
     SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS any_word
 )

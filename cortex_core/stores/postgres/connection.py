@@ -69,6 +69,7 @@ class Pool:
                 min_size=self._config.min_connections,
                 max_size=self._config.max_connections,
                 init=_teach,
+                reset=_leave_as_it_is,
                 command_timeout=self._config.statement_timeout_seconds + 0.5,  # for a server that doesn't answer at all
                 server_settings={
                     "application_name": "cortex",
@@ -114,6 +115,10 @@ class Pool:
         """Lend a connection within a transaction that commits if the block ends well."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+
+async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
+    """Save asyncpg's round trip that resets a session: who changes one resets it, and transactions are ended anyway."""
 
 
 async def _teach(connection: asyncpg.Connection) -> None:

@@ -80,15 +80,15 @@ class LargeOwners:
     async def _hold_lock(self) -> AsyncIterator[Connection | None]:
         """Lend a connection that may take its time, or None if another process has the lock."""
         async with self._pool.connection() as connection:
-            await connection.execute("SET statement_timeout = 0")  # giving the connection back sets it again
-            await connection.execute("SET maintenance_work_mem = '256MB'")  # holds the graph of a 100,000
             if not await connection.fetchval(_SQL["lock"]):
                 yield None
                 return
             try:
+                await connection.execute("SET statement_timeout = 0")
+                await connection.execute("SET maintenance_work_mem = '256MB'")  # holds the graph of a 100,000
                 yield connection
             finally:
-                await connection.execute(_SQL["unlock"])
+                await connection.reset()
 
     async def _make_index(self, connection: Connection, user_id: str) -> None:
         await self._drop_index(connection, user_id)  # one whose making was broken off is there, but not valid
