@@ -1,31 +1,19 @@
 """Reads from a question what it asks about time: a range, the newest, or nothing.
 
-The phrases of all languages (`timewords`) are laid into trees of words that a question is walked through once, so the
-time taken grows with the question's length and no faster. What to do with what was read is for recall to decide.
+`timephrases` finds the phrases, which `timewords` lists; here stands what they mean. What to do with that is for recall
+to decide.
 """
 
 import calendar
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from typing import TypeAlias
 
-from cortex_core.recall.timewords import ENGLISH, LANGUAGES, Language
+from cortex_core.recall.timephrases import Phrase, Question, Values, grow
 
-_Token: TypeAlias = str | int | date
-_Values: TypeAlias = dict[str, int]
 _Span: TypeAlias = tuple[datetime | None, datetime | None]
-
-_TOKENS = re.compile(r"\d+(?:[./:,-]\d+)*|[^\W\d_]+|[?!;\n]")
-_MARKS = re.compile(r"[\u0300-\u036f]+")
-_DATE = re.compile(r"(\d{4})([-/.])(\d\d?)\2(\d\d?)|(\d\d?)([-/.])(\d\d?)\6(\d{4})")
-_PIECES = re.compile(r"\[([^]]*)\]|(\S+)")
-
-# What may stand as digits, and in which range.
-_NUMBERS = {"count": range(1_000_000_000), "day_of_month": range(1, 32), "year": range(1900, 2101)}
 
 # Keyed by a word's place in its list. The hours of a night go on into the next day.
 _SECONDS = {1: 60, 2: 3600}
@@ -71,7 +59,7 @@ def read_timeframe(question: str, asked_at: datetime) -> Timeframe:
         question: Text of any length.
         asked_at: Timezone-aware; `since` and `until` come back in its zone.
     """
-    asked = _Question(question)
+    asked = Question(question)
     spans: list[_Span] = []
     wants_newest = False
     at = 0
@@ -91,45 +79,6 @@ def read_timeframe(question: str, asked_at: datetime) -> Timeframe:
     return Timeframe(since, until, wants_newest)
 
 
-class _Question:
-    """The words, numbers and dates of a question."""
-
-    __slots__ = ("tokens", "words")
-
-    def __init__(self, question: str) -> None:
-        found: list[str] = _TOKENS.findall(_plain(question))
-        self.words = frozenset(found)
-        has_english = not self.words.isdisjoint(_COMPANY_OF_ENGLISH)
-        self.tokens = [_token(text, month_first=has_english) for text in found]
-
-    def find(self, node: "_Node", at: int) -> "_Phrase | None":
-        """Return the longest phrase below the node that begins at this token; `{any}` gives way to known words."""
-        best = None
-        if node.meaning and (not node.company or not node.company.isdisjoint(self.words)):
-            best = _Phrase(node.meaning, {}, at)
-        if at == len(self.tokens):
-            return best
-        token = self.tokens[at]
-        for slot, value, child in node.edges(token):
-            found = self.find(child, at + 1)
-            if found and (best is None or found.end > best.end):
-                best = found
-                if slot:
-                    best.values[slot] = value
-        if best is None and node.wildcard and isinstance(token, str) and token.isalpha():
-            best = self.find(node.wildcard, at + 1)
-        return best
-
-
-@dataclass(slots=True)
-class _Phrase:
-    """A phrase that was found: what it means, the numbers of its words, and the token after it."""
-
-    meaning: str
-    values: _Values
-    end: int
-
-
 @dataclass(frozen=True, slots=True)
 class _Turned:
     """A stretch of time with what stood before it, as in "since May": its span and the token after it."""
@@ -138,126 +87,13 @@ class _Turned:
     end: int
 
 
-def _plain(text: str) -> str:
-    """Return the text in lower case, without accents."""
-    text = text.casefold()
-    return text if text.isascii() else _MARKS.sub("", unicodedata.normalize("NFD", text))
+_PHRASES = grow(lambda language: language.phrases)
+_BARE = grow(lambda _: {"stretch": ("{month}", "{season}"), "weekday": ("{weekday}",), "year": ("{year}",)})
+_LEADS = grow(lambda language: language.leads)
+_LINKS = grow(lambda language: {"link": language.links})
 
 
-def _token(text: str, *, month_first: bool) -> _Token:
-    """Return a number or a date if the text is one, else the text."""
-    if not text[0].isdecimal():
-        return text
-    if len(text) < 10 and text.isdecimal():  # noqa: PLR2004 -- longer numbers mean nothing here
-        return int(text)
-    match = _DATE.fullmatch(text)
-    if not match:
-        return text
-    if match[1]:
-        orders = [(match[1], match[3], match[4])]
-    else:
-        day, month, year = match[5], match[7], match[8]
-        orders = [(year, month, day), (year, day, month)]
-        if month_first and match[6] == "/":
-            orders.reverse()
-    for order in orders:
-        try:
-            return date(*map(int, order))
-        except ValueError:
-            continue
-    return text
-
-
-class _Node:
-    """A place in a tree of words: what leads on from it, and what the words up to it mean."""
-
-    __slots__ = ("children", "company", "dates", "meaning", "numbers", "wildcard", "words")
-
-    def __init__(self) -> None:
-        self.meaning = ""
-        self.company: frozenset[str] = frozenset()
-        self.words: dict[str, list[tuple[str, int, _Node]]] = {}
-        self.numbers: list[tuple[str, range, _Node]] = []
-        self.dates: _Node | None = None
-        self.wildcard: _Node | None = None
-        self.children: dict[str, _Node] = {}
-
-    def edges(self, token: _Token) -> Iterable[tuple[str, int, "_Node"]]:
-        """Return where this token leads: the slot that it fills, if any, its number there, and the next place."""
-        if isinstance(token, str):
-            return self.words.get(token, ())
-        if isinstance(token, int):
-            return [(slot, token, child) for slot, allowed, child in self.numbers if token in allowed]
-        return [("date", token.toordinal(), self.dates)] if self.dates else ()
-
-    def add(self, meaning: str, phrase: str, language: Language) -> None:
-        """Lay a phrase into the tree, in all its spellings; the first meaning of the same words stays."""
-        company = frozenset(_plain(language.company).split()) if phrase.startswith("~") else frozenset[str]()
-        ends = [self]
-        for optional, needed in _PIECES.findall(_plain(phrase.removeprefix("~"))):
-            spellings = [spelling.split() for spelling in (optional or needed).split("|")]
-            longer = [
-                reduce(lambda node, step: node.step(step, language), spelling, end)
-                for end in ends
-                for spelling in spellings
-            ]
-            ends = [*ends, *longer] if optional else longer
-        for end in ends:
-            if not end.meaning:
-                end.meaning, end.company = meaning, company
-
-    def step(self, step: str, language: Language) -> "_Node":
-        """Return where a word or a slot of a phrase leads, a new place if need be."""
-        return self._slot(step[1:-1], language) if step.startswith("{") else self._word(step)
-
-    def _word(self, word: str) -> "_Node":
-        child = self.children.get(word)
-        if child is None:
-            child = self.children[word] = _Node()
-            # Before the slots that the word may fill: of two phrases of one length, the more literal one is right.
-            self.words.setdefault(word, []).insert(0, ("", 0, child))
-        return child
-
-    def _slot(self, slot: str, language: Language) -> "_Node":
-        if slot == "any":
-            self.wildcard = self.wildcard or _Node()
-            return self.wildcard
-        if slot == "date":
-            self.dates = self.dates or _Node()
-            return self.dates
-        key = f"{{{slot}}} {language.name}"
-        slot, _, listed_as = slot.partition(":")
-        child = self.children.get(key)
-        if child is None:
-            child = self.children[key] = _Node()
-            if slot in _NUMBERS:
-                self.numbers.append((slot, _NUMBERS[slot], child))
-            for number, spellings in enumerate(_plain(language.words.get(listed_as or slot, "")).split(), start=1):
-                for spelling in spellings.split("|"):
-                    *before, last = spelling.split("_")
-                    node = reduce(_Node._word, before, self)
-                    node.words.setdefault(last, []).append((slot, number, child))
-        return child
-
-
-def _grow(table: Callable[[Language], Mapping[str, tuple[str, ...]]]) -> _Node:
-    """Return the tree of what a table of all languages lists."""
-    root = _Node()
-    for language in LANGUAGES:
-        for meaning, phrases in table(language).items():
-            for phrase in phrases:
-                root.add(meaning, phrase, language)
-    return root
-
-
-_PHRASES = _grow(lambda language: language.phrases)
-_BARE = _grow(lambda _: {"stretch": ("{month}", "{season}"), "weekday": ("{weekday}",), "year": ("{year}",)})
-_LEADS = _grow(lambda language: language.leads)
-_LINKS = _grow(lambda language: {"link": language.links})
-_COMPANY_OF_ENGLISH = frozenset(ENGLISH.company.split())
-
-
-def _find_turned(asked: _Question, at: int, now: datetime) -> _Turned | None:
+def _find_turned(asked: Question, at: int, now: datetime) -> _Turned | None:
     """Return the stretch of time that begins at this token with what turns it: "since May", "from May to July"."""
     lead = asked.find(_LEADS, at)
     first = _find_stretch(asked, lead.end) if lead else None
@@ -272,14 +108,14 @@ def _find_turned(asked: _Question, at: int, now: datetime) -> _Turned | None:
     return _Turned(turns[lead.meaning], first.end) if lead.meaning in turns else None
 
 
-def _find_stretch(asked: _Question, at: int) -> _Phrase | None:
+def _find_stretch(asked: Question, at: int) -> Phrase | None:
     """Return the phrase for a stretch of time at this token, where a month's name alone is enough."""
     found = [phrase for tree in (_BARE, _PHRASES) if (phrase := asked.find(tree, at))]
     longest = max(found, key=lambda phrase: phrase.end, default=None)
     return longest if longest and longest.meaning in _READERS else None
 
 
-def _span_between(first: _Phrase, second: _Phrase, now: datetime) -> _Span | None:
+def _span_between(first: Phrase, second: Phrase, now: datetime) -> _Span | None:
     """Return the span from the first phrase to the end of the second.
 
     A first month or day without a year is of the second's year, or of the year before if it would come too late.
@@ -296,7 +132,7 @@ def _span_between(first: _Phrase, second: _Phrase, now: datetime) -> _Span | Non
     return None
 
 
-def _span_of(phrase: _Phrase, now: datetime) -> _Span | None:
+def _span_of(phrase: Phrase, now: datetime) -> _Span | None:
     """Return what a phrase spans; None if it spans nothing, or nothing that has begun."""
     reader = _READERS.get(phrase.meaning)
     try:
@@ -321,7 +157,7 @@ def _combine(one: _Span, other: _Span) -> _Span:
     )
 
 
-def _read_day(now: datetime, values: _Values) -> _Span:
+def _read_day(now: datetime, values: Values) -> _Span:
     start = _midnight(now) - timedelta(days=values.get("day", 1) - 1)
     if "part" not in values:
         return start, start + timedelta(days=1)
@@ -329,16 +165,16 @@ def _read_day(now: datetime, values: _Values) -> _Span:
     return start + timedelta(hours=first), start + timedelta(hours=last)
 
 
-def _read_weekday(now: datetime, values: _Values) -> _Span:
+def _read_weekday(now: datetime, values: Values) -> _Span:
     days_ago = (now.isoweekday() - values["weekday"] - 1) % 7 + 1
     return _read_day(now, values | {"day": days_ago + 1})
 
 
-def _read_this_weekday(now: datetime, values: _Values) -> _Span:
+def _read_this_weekday(now: datetime, values: Values) -> _Span:
     return _read_day(now, values | {"day": now.isoweekday() - values["weekday"] + 1})
 
 
-def _read_ago(now: datetime, values: _Values) -> _Span:
+def _read_ago(now: datetime, values: Values) -> _Span:
     unit, today = values["unit"], _midnight(now)
     fewest, most = (2, _MANY * values["vague"]) if "vague" in values else 2 * (values.get("count", 1),)
     if unit in _SECONDS:
@@ -351,7 +187,7 @@ def _read_ago(now: datetime, values: _Values) -> _Span:
     return first - half, last + half + timedelta(days=1)
 
 
-def _read_rolling(now: datetime, values: _Values) -> _Span:
+def _read_rolling(now: datetime, values: Values) -> _Span:
     unit = values["unit"]
     count = _MANY * values["vague"] if "vague" in values else values.get("count", 1)
     if unit in _SECONDS:
@@ -361,7 +197,7 @@ def _read_rolling(now: datetime, values: _Values) -> _Span:
     return _months_before(_midnight(now), count * _MONTHS[unit]), None
 
 
-def _read_period(now: datetime, values: _Values, back: int = 0) -> _Span:
+def _read_period(now: datetime, values: Values, back: int = 0) -> _Span:
     today = _midnight(now)
     months = _MONTHS_OF_PERIOD[values["period"]]
     if not months:
@@ -371,41 +207,41 @@ def _read_period(now: datetime, values: _Values, back: int = 0) -> _Span:
     return _months_before(first, months * back), _months_before(first, months * (back - 1))
 
 
-def _read_weekend(now: datetime, _: _Values) -> _Span:
+def _read_weekend(now: datetime, _: Values) -> _Span:
     saturday = _midnight(now) - timedelta(days=(now.weekday() - 5) % 7)
     return saturday, saturday + timedelta(days=2)
 
 
-def _read_last_weekend(now: datetime, _: _Values) -> _Span:
+def _read_last_weekend(now: datetime, _: Values) -> _Span:
     sunday = _midnight(now) - timedelta(days=now.weekday() + 1)
     return sunday - timedelta(days=1), sunday + timedelta(days=1)
 
 
-def _read_stretch(now: datetime, values: _Values) -> _Span:
+def _read_stretch(now: datetime, values: Values) -> _Span:
     """A month or a season: of its year, or the last one that began."""
     return _stretch(now, values, values["year"]) if "year" in values else _last_begun(now, values)
 
 
-def _read_past_stretch(now: datetime, values: _Values) -> _Span:
+def _read_past_stretch(now: datetime, values: Values) -> _Span:
     start, end = _last_begun(now, values)
     return (start, end) if end <= now else _stretch(now, values, start.year - 1)
 
 
-def _read_this_stretch(now: datetime, values: _Values) -> _Span | None:
+def _read_this_stretch(now: datetime, values: Values) -> _Span | None:
     start, end = _last_begun(now, values)
     return (start, end) if end > _midnight(now).replace(month=1, day=1) else None
 
 
-def _read_stretch_last_year(now: datetime, values: _Values) -> _Span:
+def _read_stretch_last_year(now: datetime, values: Values) -> _Span:
     return _stretch(now, values, now.year - 1)
 
 
-def _read_year(now: datetime, values: _Values) -> _Span:
+def _read_year(now: datetime, values: Values) -> _Span:
     start = _midnight(now).replace(year=values["year"], month=1, day=1)
     return start, _months_before(start, -12)
 
 
-def _read_date(now: datetime, values: _Values) -> _Span | None:
+def _read_date(now: datetime, values: Values) -> _Span | None:
     """A day: of its year, or the last one that came (29 February may be eight years back)."""
     if "date" in values:
         days = [date.fromordinal(values["date"])]
@@ -422,13 +258,13 @@ def _read_date(now: datetime, values: _Values) -> _Span | None:
     return None
 
 
-def _stretch(now: datetime, values: _Values, year: int) -> tuple[datetime, datetime]:
+def _stretch(now: datetime, values: Values, year: int) -> tuple[datetime, datetime]:
     first, months = (values["month"], 1) if "month" in values else (3 * values["season"], 3)
     start = _midnight(now).replace(year=year, month=first, day=1)
     return start, _months_before(start, -months)
 
 
-def _last_begun(now: datetime, values: _Values) -> tuple[datetime, datetime]:
+def _last_begun(now: datetime, values: Values) -> tuple[datetime, datetime]:
     start, end = _stretch(now, values, now.year)
     return (start, end) if start <= now else _stretch(now, values, now.year - 1)
 
@@ -447,7 +283,7 @@ def _months_before(moment: datetime, months: int) -> datetime:
     return moment.replace(year=year, month=month + 1, day=min(moment.day, calendar.monthrange(year, month + 1)[1]))
 
 
-_READERS: Mapping[str, Callable[[datetime, _Values], _Span | None]] = {
+_READERS: Mapping[str, Callable[[datetime, Values], _Span | None]] = {
     "day": _read_day,
     "tonight": lambda now, _: _read_day(now, {"part": _NIGHT}),
     "last_night": lambda now, _: _read_day(now, {"day": 2, "part": _NIGHT}),
