@@ -7,7 +7,9 @@ the arithmetic is float32: a text's vector does not depend on the batch it came 
 import hashlib
 import math
 import os
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -61,6 +63,15 @@ class HiddenStates(NamedTuple):
     """Shape (texts, pieces): 1 for a word piece, the special first and last ones included, 0 for padding."""
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A text that somebody waits for; texts that arrive while another is embedded go through the model together."""
+
+    text: str
+    embedding: Embedding | None = None
+    is_wanted: bool = True
+
+
 class LocalEmbedder:
     """all-MiniLM-L6-v2 with int8 weights: 384 dimensions, about 5 ms for a question.
 
@@ -75,6 +86,7 @@ class LocalEmbedder:
         self._thread = thread
         self._session = session
         self._tokenizer = tokenizer
+        self._waiting: deque[_Waiting] = deque()
 
     @classmethod
     async def open(cls, *, threads: int = THREADS) -> Self:
@@ -105,8 +117,13 @@ class LocalEmbedder:
 
     async def encode(self, text: str) -> Embedding:
         """Embed one text as a whole and piece by piece."""
-        (embedding,) = await self._thread.run(self._encode_texts, clean_texts([text]))
-        return embedding
+        (cleaned,) = clean_texts([text])
+        waiting = _Waiting(cleaned)
+        self._waiting.append(waiting)
+        try:
+            return await self._thread.run(self._serve, waiting)
+        finally:
+            waiting.is_wanted = False
 
     async def encode_batch(self, texts: Sequence[str]) -> list[Embedding]:
         """Embed texts as wholes and piece by piece, in slices of like length."""
@@ -124,8 +141,32 @@ class LocalEmbedder:
         """Finish what was begun and free the thread."""
         await self._thread.close()
 
-    def _encode_texts(self, texts: Sequence[str]) -> list[Embedding]:
-        return self._encode(self._tokenize(texts))
+    def _serve(self, own: "_Waiting") -> Embedding:
+        """Embed a text together with those that wait behind it, unless it was embedded with one before it."""
+        if own.embedding is None:
+            batch = self._take_slice(own)
+            embeddings = self._encode([encoding for _, encoding in batch])
+            for (waiting, _), embedding in zip(batch, embeddings, strict=True):
+                waiting.embedding = embedding
+        assert own.embedding is not None  # noqa: S101  a slice begins with the text that it is for
+        return own.embedding
+
+    def _take_slice(self, own: "_Waiting") -> list[tuple["_Waiting", Encoding]]:
+        """Return the text and as many of those that wait as make one slice with it."""
+        (encoding,) = self._tokenize([own.text])
+        batch = [(own, encoding)]
+        longest = len(encoding)
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if waiting is own or not waiting.is_wanted or waiting.embedding is not None:
+                continue
+            (encoding,) = self._tokenize([waiting.text])
+            longest = max(longest, len(encoding))
+            if longest * (len(batch) + 1) > SLICE_PIECES:
+                self._waiting.appendleft(waiting)
+                break
+            batch.append((waiting, encoding))
+        return batch
 
     def _tokenize(self, texts: Sequence[str]) -> list[Encoding]:
         # One by one: the tokenizer's own batch call starts a thread for every core.

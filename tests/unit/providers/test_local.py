@@ -167,13 +167,13 @@ async def test_a_query_that_nobody_waits_for_any_more_is_never_computed(
     local_embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[str] = []
-    encode_texts = local_embedder._encode_texts
+    tokenize = local_embedder._tokenize
 
     def watched(texts):
         computed.extend(texts)
-        return encode_texts(texts)
+        return tokenize(texts)
 
-    monkeypatch.setattr(local_embedder, "_encode_texts", watched)
+    monkeypatch.setattr(local_embedder, "_tokenize", watched)
     free = threading.Event()
     ahead = asyncio.create_task(local_embedder._thread.run(free.wait, 10))
     given_up = asyncio.create_task(local_embedder.embed("given up"))
@@ -184,6 +184,55 @@ async def test_a_query_that_nobody_waits_for_any_more_is_never_computed(
     await ahead
     await local_embedder.embed("the next one")
     assert computed == ["the next one"]
+
+
+async def test_texts_that_wait_at_once_go_through_the_model_together(
+    local_embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices: list[int] = []
+    forward = local_embedder._forward
+
+    def watched(encodings):
+        slices.append(len(encodings))
+        return forward(encodings)
+
+    texts = [f"What did {name} say about the {topic}?" for name in ("Ann", "Ben", "Cleo") for topic in ("trip", "exam")]
+    alone = [await local_embedder.embed(text) for text in texts]
+    monkeypatch.setattr(local_embedder, "_forward", watched)
+    free = threading.Event()
+    ahead = asyncio.create_task(local_embedder._thread.run(free.wait, 10))
+    together = [asyncio.create_task(local_embedder.embed(text)) for text in [*texts, "dog " * 254]]
+    await asyncio.sleep(0)
+    free.set()
+    await ahead
+
+    np.testing.assert_allclose([await task for task in together][: len(texts)], alone, atol=1e-5)
+    assert slices == [len(texts), 1], "one slice, and what is too long for it after that"
+
+
+async def test_a_text_that_fails_does_not_take_the_others_along(
+    local_embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = local_embedder._encode
+    calls: list[int] = []
+
+    def fails_at_first(encodings):
+        calls.append(len(encodings))
+        if len(calls) == 1:
+            raise ProviderError("the model gave no usable vector")
+        return encode(encodings)
+
+    monkeypatch.setattr(local_embedder, "_encode", fails_at_first)
+    free = threading.Event()
+    ahead = asyncio.create_task(local_embedder._thread.run(free.wait, 10))
+    tasks = [asyncio.create_task(local_embedder.embed(text)) for text in ("one", "two", "three")]
+    await asyncio.sleep(0)
+    free.set()
+    await ahead
+
+    first, *others = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, ProviderError)
+    assert all(is_usable(vector) for vector in others)
 
 
 async def test_a_closed_embedder_says_so_and_leaves_no_thread() -> None:
