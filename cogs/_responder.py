@@ -25,6 +25,7 @@ ACKNOWLEDGEMENTS = (
 )
 
 _SURE = 0.45  # how much of a question an answer says at least when there is little doubt
+_MAYBE = 0.25  # and at least when it may be an answer
 _ALSO = 0.42  # a cosine that a second answer has for itself, whatever was said around it
 _MAX_QUOTED = 3
 _QUOTED_CHARS = 300
@@ -115,7 +116,7 @@ def statements_among(memories: Iterable[Memory], *, but: str) -> list[Memory]:
 
 def near(found: Iterable[Memory]) -> list[Memory]:
     """Return the memories that are not beside the point, of those that a search found."""
-    return [memory for memory in found if not memory.is_weak]
+    return [memory for memory in found if not memory.is_weak and _strength(memory) >= _MAYBE]
 
 
 def sharing_words(text: str, memories: Iterable[Memory]) -> list[Memory]:
@@ -152,7 +153,14 @@ def _cite(memory: Memory) -> str:
 
 
 def _is_sure(memory: Memory) -> bool:
-    return memory.relevance is not None and memory.relevance >= _SURE
+    return _strength(memory) >= _SURE
+
+
+def _strength(memory: Memory) -> float:
+    """Return how well it matches: by its pieces, else as a whole; what its words alone found may be an answer."""
+    if memory.relevance is not None:
+        return memory.relevance
+    return _MAYBE if memory.similarity is None else memory.similarity
 
 
 def _telling_words(text: str) -> set[str]:

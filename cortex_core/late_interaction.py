@@ -16,7 +16,8 @@ from cortex_core.models import Vector
 from cortex_core.words import STOP_WORDS
 
 _WORD_BITS = 64
-_WORD_BYTES = _WORD_BITS // 8
+WORD_BYTES = _WORD_BITS // 8
+"""What a piece takes is a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Embedding(NamedTuple):
         if self.pieces is None:
             return b""
         is_telling = self.pieces.is_telling
-        return self.pieces.signs[is_telling if is_telling.any() else slice(None)].tobytes()
+        is_kept = is_telling if is_telling.any() else self.pieces.salience > 0
+        return self.pieces.signs[is_kept].tobytes()
 
 
 def match_pieces(question: Pieces, memories: Sequence[bytes]) -> NDArray[np.float32]:
@@ -93,7 +95,7 @@ def match_pieces(question: Pieces, memories: Sequence[bytes]) -> NDArray[np.floa
     if not known.size or not question.words:
         return matches
     begins = np.cumsum(lengths[known]) - lengths[known]
-    joined = np.frombuffer(b"".join(memories), np.uint64).reshape(-1, width // _WORD_BYTES)
+    joined = np.frombuffer(b"".join(memories), np.uint64).reshape(-1, width // WORD_BYTES)
     bits = np.ascontiguousarray(joined.T)  # dimensions first: sums then run along memory
     signs, strong = question.signs.view(np.uint64), question.strong.view(np.uint64)
     for piece in range(len(question.words)):

@@ -170,7 +170,9 @@ class MemoryManager:
         """
         query = None if self.rejection.quick_reject(message.text) else message.text
         # Nobody has used it yet: whoever answers with it calls `count_use`.
-        context = await self._open_parts.contexts.build(message.user_id, query, audience=message.audience)
+        context = await self._open_parts.contexts.build(
+            message.user_id, query, audience=message.audience, asked_at=message.created_at
+        )
         if on_context:
             on_context(context)
         return await self.store(message.user_id, message.text, **message.model_dump(exclude={"user_id", "text"}))
@@ -184,10 +186,12 @@ class MemoryManager:
         include_working: bool = True,
         max_retrieved: int | None = None,
         audience: Audience | None = None,
+        asked_at: datetime | None = None,
     ) -> MemoryContext:
         """Return what is known for a turn: identity, session, working memory and, given a query, what answers it.
 
-        What it retrieved counts as used. It always answers; `degraded` tells what it had to go without.
+        "This morning" in a query counts from `asked_at`, in its time zone; from now in UTC when absent. What it
+        retrieved counts as used. It always answers; `degraded` tells what it had to go without.
 
         Raises:
             InvalidInputError: The user id or the query can't be one.
@@ -199,6 +203,7 @@ class MemoryManager:
             project_id=project_id,
             include_working=include_working,
             max_retrieved=max_retrieved,
+            asked_at=asked_at,
         )
         self.count_use(context.retrieved)
         return context

@@ -62,5 +62,9 @@ _RUSSIAN = """
 также там те тебе тебя то тоже только том ты у уже чего чей чем что чтобы эта эти это этот я
 """
 
-STOP_WORDS = frozenset(split_words(_ENGLISH + _GERMAN + _SPANISH + _FRENCH + _RUSSIAN))
-"""Folded."""
+_ENGLISH_CONTENT = """
+aux bin con den die dos era fur hat los main man mas mes par pas pour sea sera sin sind son sous ton uno une war
+"""
+
+STOP_WORDS = frozenset(split_words(_ENGLISH + _GERMAN + _SPANISH + _FRENCH + _RUSSIAN)) - set(_ENGLISH_CONTENT.split())
+"""Folded, but for those that say something in English ("my son", "a hat", "the war")."""

@@ -70,3 +70,7 @@ CREATE TRIGGER count_new AFTER INSERT ON memories
 
 CREATE TRIGGER count_gone AFTER DELETE ON memories
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_gone_memories();
+
+-- Deleting a memory looks for what refers to it; without an index through all of the owner's memories, each time.
+CREATE INDEX memories_by_supersedes ON memories (user_id, supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX contradictions_by_second ON contradictions (user_id, memory_b);

@@ -1,6 +1,5 @@
 """Acknowledges memories: into the journal and working memory at once, or straight into Postgres when Redis is away."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -44,12 +43,57 @@ class Recorder:
 
     async def store(self, user_id: str, new: NewMemory) -> StoreResult:
         """Store a memory; a `success` that is true is never taken back."""
+        memory = self._prepare(user_id, new)
+        return (
+            memory if isinstance(memory, StoreResult) else await self._finish(memory, await self._acknowledge(memory))
+        )
+
+    async def store_many(self, user_id: str, many: Sequence[NewMemory]) -> list[StoreResult]:
+        """Store memories in their order and answer for each, in that order; a batch takes one round trip."""
+        results: list[StoreResult] = []
+        for start in range(0, len(many), _AT_ONCE):
+            prepared = [self._prepare(user_id, new) for new in many[start : start + _AT_ONCE]]
+            answers = iter(await self._acknowledge_many([m for m in prepared if isinstance(m, Memory)]))
+            results += [
+                memory if isinstance(memory, StoreResult) else await self._finish(memory, next(answers))
+                for memory in prepared
+            ]
+        return results
+
+    def _prepare(self, user_id: str, new: NewMemory) -> Memory | StoreResult:
         try:
-            memory = self._intake.prepare(user_id, new)
-            ttl = calculate_ttl(memory.emotional_score, self._config.base_ttl_seconds)
-            durability, is_new = await self._acknowledge(memory, ttl)
+            return self._intake.prepare(user_id, new)
+        except InvalidInputError as error:
+            return StoreResult(success=False, error=str(error))
+
+    async def _acknowledge(self, memory: Memory) -> Acknowledgement:
+        try:
+            return await self._redis.remember(
+                memory,
+                ttl=self._ttl_of(memory),
+                max_backlog=self._config.max_backlog,
+                embedding=self._embedder.peek(memory.content),
+                model=self._embedder.model,
+            )
+        except StoreUnavailableError:
+            return Acknowledgement.FULL
+
+    async def _acknowledge_many(self, memories: Sequence[Memory]) -> Sequence[Acknowledgement]:
+        try:
+            return await self._redis.remember_many(
+                [(memory, self._ttl_of(memory), self._embedder.peek(memory.content)) for memory in memories],
+                max_backlog=self._config.max_backlog,
+                model=self._embedder.model,
+            )
+        except StoreUnavailableError:
+            return [await self._acknowledge(memory) for memory in memories]
+
+    async def _finish(self, memory: Memory, answer: Acknowledgement) -> StoreResult:
+        """Tell what became of a memory; what the journal doesn't take goes to Postgres at once."""
+        try:
+            durability, is_new = await self._make_durable(memory, answer)
         except StoreUnavailableError as error:
-            _log.error("A memory of %s was not stored: %s", user_id, error)
+            _log.error("A memory of %s was not stored: %s", memory.user_id, error)
             return StoreResult(success=False, error=_BOTH_AWAY)
         except (InvalidInputError, StoreDataError) as error:
             return StoreResult(success=False, error=str(error))
@@ -57,34 +101,23 @@ class Recorder:
             success=True,
             memory_id=str(memory.id),
             emotional_score=memory.emotional_score,
-            ttl=ttl,
+            ttl=self._ttl_of(memory),
             durability=durability,
             is_duplicate=not is_new,
         )
 
-    async def store_many(self, user_id: str, many: Sequence[NewMemory]) -> list[StoreResult]:
-        """Store memories in their order and answer for each, in that order."""
-        results: list[StoreResult] = []
-        for start in range(0, len(many), _AT_ONCE):
-            batch = many[start : start + _AT_ONCE]
-            results += await asyncio.gather(*(self.store(user_id, new) for new in batch))
-        return results
-
-    async def _acknowledge(self, memory: Memory, ttl: int) -> tuple[Durability, bool]:
-        embedding = self._embedder.peek(memory.content)
-        try:
-            answer = await self._redis.remember(
-                memory, ttl=ttl, max_backlog=self._config.max_backlog, embedding=embedding, model=self._embedder.model
-            )
-        except StoreUnavailableError:
-            answer = Acknowledgement.FULL
+    async def _make_durable(self, memory: Memory, answer: Acknowledgement) -> tuple[Durability, bool]:
         match answer:
             case Acknowledgement.MISMATCH:
                 raise IdempotencyError(_MISMATCH)
             case Acknowledgement.FULL:
+                embedding = self._embedder.peek(memory.content)
                 return await self._write_through(PendingWrite.of(memory, embedding, acknowledged_at=utc_now()))
             case _:
                 return self._journal_durability, answer is Acknowledgement.JOURNALLED
+
+    def _ttl_of(self, memory: Memory) -> int:
+        return calculate_ttl(memory.emotional_score, self._config.base_ttl_seconds)
 
     async def _write_through(self, pending: PendingWrite) -> tuple[Durability, bool]:
         [outcome] = await self._postgres.write([pending])

@@ -21,6 +21,7 @@ from cortex_core.background import BackgroundLoop, Outage
 from cortex_core.cleaning import clean_text
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.late_interaction import WORD_BYTES
 from cortex_core.models import Deletion, Memory, utc_now
 from cortex_core.stores.journal import Entry, Journal
 from cortex_core.stores.postgres import PostgresStore
@@ -207,9 +208,10 @@ class JournalWriter:
         await self._postgres.dead_letters.add(letter, acknowledged_at=entry.at)
 
     def _to_write(self, entry: Entry) -> PendingWrite:
-        """Read a memory; a vector that is torn or of another model is left out, so that it is computed anew."""
-        is_usable = entry.model == self._postgres.vectors.model and len(entry.vector) % np.float32().itemsize == 0
+        """Read a memory; a vector that is torn, of another model or without pieces is left out and computed anew."""
         memory = parse_payload(entry.payload)
-        if not entry.vector or not is_usable:
+        is_ours = entry.model == self._postgres.vectors.model and entry.signs is not None
+        is_whole = len(entry.vector) % np.float32().itemsize == 0 and len(entry.signs or b"") % WORD_BYTES == 0
+        if not entry.vector or not is_ours or not is_whole:
             return PendingWrite(memory, acknowledged_at=entry.at)
-        return PendingWrite(memory, np.frombuffer(entry.vector, dtype=np.float32), entry.signs, entry.at)
+        return PendingWrite(memory, np.frombuffer(entry.vector, np.float32), entry.signs or b"", entry.at)

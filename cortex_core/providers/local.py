@@ -50,6 +50,9 @@ still a tenth when another process keeps a core busy; it waits without spinning.
 
 ERRORS_ONLY = 3
 
+UNKNOWN = 100
+"""The piece that stands for whatever the vocabulary lacks: two of them have nothing in common."""
+
 FIRST_WORD = 990
 """Before it the vocabulary has special pieces and single characters."""
 
@@ -211,7 +214,7 @@ def _salience(piece: int, word: str) -> float:
 
     It stands in for a count of how rare a word is, needs no state, and tells nothing from one owner to another.
     """
-    if not any(character.isalnum() for character in word):
+    if piece == UNKNOWN or not any(character.isalnum() for character in word):
         return 0.0
     return max(0.2, math.log(max(1, piece - FIRST_WORD)) - 0.5)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from cortex_core.late_interaction import Embedding
 from cortex_core.models import Degradation, Memory, MemoryType, Model, ProjectContext
 from cortex_core.recall.diversity import without_repeats
 from cortex_core.recall.ranking import Ranking
-from cortex_core.recall.rendering import render
+from cortex_core.recall.rendering import MAX_WORKING, render
 from cortex_core.recall.search import Searcher, clean_query
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import HotContext, RedisStore
@@ -37,9 +38,9 @@ class MemoryContext(Model):
     Attributes:
         identity: Attribute → value.
         session: The state of the conversation.
-        working: Recent memories that have not faded, newest first.
+        working: Recent memories that have not faded and are not in `retrieved`, newest first.
         retrieved: Long-term memories that answer the query, best first; nothing is in it twice, in more than two
-            wordings, or in `working` or `identity` already. Weak matches are marked `is_weak`.
+            wordings, or in `working` or `identity`. Weak matches are marked `is_weak`.
         project: What was last said in the project, but for what is in `working` or `retrieved`.
         degraded: What had to be left out because a server was away.
     """
@@ -95,6 +96,7 @@ class ContextBuilder:
         project_id: str | None = None,
         include_working: bool = True,
         max_retrieved: int | None = None,
+        asked_at: datetime | None = None,
     ) -> MemoryContext:
         """Return the context; a server that is away makes it poorer and is named in `degraded`."""
         query = clean_query(query) if query else None
@@ -102,6 +104,8 @@ class ContextBuilder:
         project_id = clean_text(project_id) if project_id else None
         hot, embedding = await asyncio.gather(self._load_hot(user_id), self._embed(query))
         working = _choose_working(hot, audience, project_id) if include_working else []
+        newest = working[:MAX_WORKING]  # the others are said again only if they answer
+        find = partial(self._find, user_id, query, embedding, audience, project_id, limit, asked_at)
         is_cut = False
 
         async def or_else(work: Callable[[], Coroutine[Any, Any, T]], default: T) -> T:
@@ -116,13 +120,14 @@ class ContextBuilder:
         identity, session, found, project = await asyncio.gather(
             or_else(partial(self._load_identity, user_id, hot), Identity({}, {})),
             or_else(partial(self._load_session, user_id, hot, audience), dict[str, JsonValue]()),
-            or_else(partial(self._find, user_id, query, embedding, audience, project_id, limit, working), _NOTHING),
+            or_else(partial(find, newest), _NOTHING),
             or_else(partial(self._load_project, user_id, project_id, audience), _NO_PROJECT),
         )
         identity_heard = identity.heard_by(audience)
         retrieved = [memory for memory in found.memories if not _states(memory, identity_heard)]
+        working = without_repeats(working, retrieved)  # an older one that answers stands with the answers
         if project:
-            project = {**project, "recent": without_repeats(project["recent"], working, retrieved)}
+            project = {**project, "recent": without_repeats(project["recent"], newest, retrieved)}
         missing = {
             Degradation.HOT_LAYER: hot is None,
             Degradation.VECTORS: query is not None and embedding is None,
@@ -165,6 +170,7 @@ class ContextBuilder:
         audience: Audience,
         project_id: str | None,
         limit: int,
+        asked_at: datetime | None,
         shown: Sequence[Memory],
     ) -> Ranking:
         if query is None:
@@ -176,6 +182,7 @@ class ContextBuilder:
             audience=audience,
             project_id=project_id,
             limit=limit,
+            asked_at=asked_at,
             shown=shown,
         )
 

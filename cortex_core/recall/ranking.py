@@ -101,14 +101,16 @@ def _pass_gate(
 ) -> list[int]:
     """Return which may be answers: all, unless even the best says too little of what is asked.
 
-    Then only what can't be judged by its pieces yet holds a word of the question, or was said in the time asked about.
+    Then only what was said in the time asked about, and what can't be judged by its pieces but holds a word of the
+    question, or was compared by a model that gives no pieces at all.
     """
-    if best is None or best >= retrieval.nothing_below:
+    if best is not None and best >= retrieval.nothing_below:
         return list(range(len(candidates)))
     return [
         index
         for index, candidate in enumerate(candidates)
-        if (np.isnan(evidence[index]) and candidate.matched) or _is_within(candidate.created_at, timeframe)
+        if _is_within(candidate.created_at, timeframe)
+        or (np.isnan(evidence[index]) and (candidate.matched or (best is None and candidate.similarity is not None)))
     ]
 
 

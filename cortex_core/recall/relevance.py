@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortex_core.late_interaction import Pieces, match_pieces
-from cortex_core.stores.postgres.candidates import Candidate
+from cortex_core.stores.postgres.candidates import MAX_WORDS, Candidate
 from cortex_core.words import STOP_WORDS, split_words
 
 Scores = NDArray[np.float64]
@@ -21,6 +21,7 @@ Scores = NDArray[np.float64]
 _WEIGHTS = {"pieces": 0.6, "content": 0.6, "words": 0.3, "speaker": 2.5, "is_question": -1.0}
 _NEIGHBOURS = {-2: 0.6, -1: 0.8, 1: 0.8, 2: 0.6}
 """Steps in the conversation, and how much of a neighbour's match counts as one's own."""
+_OWN_WORDS_FIRST = 0.9
 _PAUSE = timedelta(hours=1)
 """Turns further apart than this don't belong to one conversation."""
 _ROUNDING = 1e-9
@@ -35,7 +36,8 @@ class Relevance:
     Attributes:
         fused: Shape (candidates,): standard scores among them, unbounded.
         evidence: Shape (candidates,): how much of the question's content each or its neighbours say, 0 to about 0.8;
-            not a number where that isn't known. It compares from one question to another.
+            not a number where that isn't known, as with a model that gives no pieces. It compares from one question to
+            another.
         parts: What each signal added to `fused`, by name.
     """
 
@@ -55,7 +57,8 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
     names = _names_of(candidates)
     neighbours = _Neighbours(candidates)
     if pieces is None:
-        pieces_score = content = evidence = _cosines(candidates)
+        pieces_score = content = _cosines(candidates)
+        evidence = np.full(len(candidates), np.nan)
     else:
         pieces_score, content = _late(pieces, set().union(*names.values()), candidates, neighbours)
         evidence = content
@@ -130,12 +133,12 @@ def _weighted_mean(matches: Scores, weights: NDArray[np.floating]) -> Scores:
 def _words(candidates: Sequence[Candidate], neighbours: _Neighbours) -> Scores:
     """Return how much the question's words that occur in each one's window say: the sum of their rarities."""
     matched = np.array([c.matched for c in candidates], np.int64)
-    holds = ((matched[:, None] >> np.arange(63)) & 1).astype(np.float64)
+    holds = ((matched[:, None] >> np.arange(MAX_WORDS + 1)) & 1).astype(np.float64)
     known = holds.sum(axis=0)
     rarity = np.log1p((len(candidates) - known + 0.5) / (known + 0.5))
     window = holds
     for _, beside in neighbours.around(holds):
-        window = np.maximum(window, beside)
+        window = np.maximum(window, _OWN_WORDS_FIRST * beside)
     said: Scores = window @ np.where(known > 0, rarity, 0.0)
     return said
 

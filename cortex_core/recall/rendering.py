@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 from cortex_core.models import Degradation, Memory
 
 _MAX_ITEM_CHARS = 1000
-_MAX_WORKING = 10
+MAX_WORKING = 10
+"""Of working memory, the newest: older ones are in the block only if they answer the question."""
 _MAX_RETRIEVED = 15
 _UNKNOWN = "[UNK]"
 _BYTES_PER_TOKEN = 3
@@ -43,7 +44,7 @@ def render(
     sections = {
         "User Identity": [f"- {_quote(name)}: {_quote(value)}" for name, value in identity.items()],
         "Current Session": [f"- {_quote(name)}: {_quote(value)}" for name, value in session.items()],
-        "Recent Context": [_line(memory) for memory in working[:_MAX_WORKING]],
+        "Recent Context": [_line(memory) for memory in working[:MAX_WORKING]],
         "Relevant Memories": [_line(memory) for memory in retrieved[:_MAX_RETRIEVED]],
         "Project": [_line(memory) for memory in project],
         "Missing": [f"- {reason}" for reason in degraded],

@@ -111,7 +111,7 @@ class Searcher:
                 heard=audience.heard(),
                 project_id=clean_text(project_id) if project_id else None,
                 memory_types=memory_types,
-                since=timeframe.since,
+                since=timeframe.since if timeframe.since and timeframe.since.year > 1 else None,
                 until=timeframe.until,
             )
         )

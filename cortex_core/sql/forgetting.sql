@@ -31,8 +31,13 @@ DELETE FROM dead_letters WHERE user_id = $1 AND ($2::uuid[] IS NULL OR memory_id
 -- name: delete_session
 DELETE FROM sessions WHERE user_id = $1 RETURNING user_id
 
--- name: delete_common_words
-DELETE FROM common_words WHERE user_id = $1
+-- name: take_time
+SET LOCAL statement_timeout = '60s'
+
+-- name: forget_common_words
+-- They are counted anew.
+WITH gone AS (DELETE FROM common_words WHERE user_id = $1)
+UPDATE owners SET words_counted = 0 WHERE user_id = $1 AND words_counted > 0
 
 -- name: delete_runs
 DELETE FROM consolidation_runs WHERE user_id = $1

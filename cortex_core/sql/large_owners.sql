@@ -9,25 +9,44 @@ SELECT pg_try_advisory_lock(hashtext('cortex large owners'))
 -- Owners of $1 memories or more who have half as many again as when their words were counted.
 SELECT user_id FROM owners WHERE memory_count >= $1 AND memory_count >= 1.5 * words_counted
 
+-- name: count_memories
+SELECT memory_count FROM owners WHERE user_id = $1
+
 -- name: count_words
 -- Words that $2 memories or more of the owner's hold.
+SELECT word, ndoc AS memories
+FROM ts_stat('SELECT terms FROM memories WHERE user_id = ' || quote_literal($1::text))
+WHERE ndoc >= $2
+
+-- name: forget_words
+-- Unless something was forgotten since there were $2 memories.
+DELETE FROM common_words WHERE user_id = $1 AND EXISTS (SELECT FROM owners WHERE user_id = $1 AND memory_count >= $2)
+
+-- name: keep_words
 WITH counted AS (
-    SELECT word, ndoc AS memories
-    FROM ts_stat('SELECT terms FROM memories WHERE user_id = ' || quote_literal($1::text))
-    WHERE ndoc >= $2
-), gone AS (
-    DELETE FROM common_words WHERE user_id = $1 AND word NOT IN (SELECT word FROM counted)
-), kept AS (
-    INSERT INTO common_words (user_id, word, memories) SELECT $1, word, memories FROM counted
-    ON CONFLICT (user_id, word) DO UPDATE SET memories = excluded.memories
+    UPDATE owners SET words_counted = memory_count WHERE user_id = $1 AND memory_count >= $2 RETURNING user_id
 )
-UPDATE owners SET words_counted = memory_count WHERE user_id = $1
+INSERT INTO common_words (user_id, word, memories)
+SELECT c.user_id, w.word, w.memories FROM counted AS c, unnest($3::text[], $4::integer[]) AS w (word, memories)
+
+-- name: unmark_indexes
+-- Owners of fewer than $1 memories are searched without one.
+UPDATE owners SET has_own_index = false WHERE has_own_index AND memory_count < $1
+
+-- name: word_drop_needless_indexes
+-- Indexes that nobody uses: their owners have few memories or are gone, or making them was broken off.
+SELECT format('DROP INDEX CONCURRENTLY %I', c.relname) AS statement
+FROM pg_class AS c
+JOIN pg_index AS i ON i.indexrelid = c.oid
+WHERE i.indrelid = 'memories'::regclass
+    AND c.relname LIKE 'memories\_of\_%'
+    AND (
+        NOT i.indisvalid
+        OR NOT EXISTS (SELECT FROM owners AS o WHERE o.has_own_index AND 'memories_of_' || md5(o.user_id) = c.relname)
+    )
 
 -- name: list_unindexed
 SELECT user_id FROM owners WHERE memory_count >= $1 AND NOT has_own_index
-
--- name: list_indexed_needlessly
-SELECT user_id FROM owners WHERE memory_count < $1 AND has_own_index
 
 -- name: word_create_index
 -- Data definition takes no parameters, so the server quotes them into a statement.
@@ -36,8 +55,5 @@ SELECT format(
     'memories_of_' || md5($1), $2::integer, $1::text
 )
 
--- name: word_drop_index
-SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I', 'memories_of_' || md5($1::text))
-
 -- name: mark_index
-UPDATE owners SET has_own_index = $2 WHERE user_id = $1
+UPDATE owners SET has_own_index = true WHERE user_id = $1

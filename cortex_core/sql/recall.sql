@@ -26,7 +26,7 @@ words AS MATERIALIZED (
         SELECT lexeme FROM unnest(to_tsvector('english', $4)) ORDER BY length(lexeme) DESC, lexeme LIMIT 16
     ) AS lexemes
 ), asked AS MATERIALIZED (
-    SELECT replace(plainto_tsquery('english', $4)::text, ' & ', ' | ')::tsquery AS any_word
+    SELECT string_agg(query::text, ' | ')::tsquery AS any_word FROM words
 )
 
 -- fragment: rare_words_first
@@ -75,7 +75,8 @@ WITH {{question}}, owned AS MATERIALIZED (
         SELECT id FROM owned
         WHERE ($8::timestamptz IS NOT NULL OR $9::timestamptz IS NOT NULL)
             AND ($8 IS NULL OR created_at >= $8) AND ($9 IS NULL OR created_at < $9)
-        ORDER BY distance LIMIT $11
+        ORDER BY distance, created_at DESC
+        LIMIT $11
     )
 ), wanted AS MATERIALIZED (
     SELECT id, distance, matched
@@ -117,9 +118,12 @@ rare_words AS MATERIALIZED (
     SELECT w.bit, w.memories, m.id
     FROM rare_words AS w
     CROSS JOIN LATERAL (
-        SELECT * FROM memories WHERE hash_words(user_id, tsvector_to_array(terms)) && w.hash LIMIT 500
+        SELECT m.id
+        FROM (SELECT * FROM memories WHERE hash_words(user_id, tsvector_to_array(terms)) && w.hash LIMIT 5000) AS m
+        WHERE {{scope}}
+        ORDER BY m.created_at DESC
+        LIMIT 500
     ) AS m
-    WHERE {{scope}}
 ), by_words AS (
     SELECT id
     FROM hits
@@ -145,7 +149,7 @@ seeds AS MATERIALIZED (
     (
         SELECT id
         FROM (
-            SELECT m.id, CASE WHEN m.embedding_model_id = $3 THEN m.embedding <=> $2::halfvec END AS distance
+            SELECT m.id, m.created_at, CASE WHEN m.embedding_model_id = $3 THEN m.embedding <=> $2::halfvec END AS distance
             FROM memories AS m
             WHERE {{scope}}
                 AND ($8::timestamptz IS NOT NULL OR $9::timestamptz IS NOT NULL)
@@ -153,7 +157,7 @@ seeds AS MATERIALIZED (
             ORDER BY m.created_at DESC
             LIMIT 1000
         ) AS latest
-        ORDER BY distance
+        ORDER BY distance, created_at DESC
         LIMIT $11
     )
 ), placed_seeds AS MATERIALIZED (

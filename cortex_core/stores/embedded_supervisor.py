@@ -46,8 +46,18 @@ _MAX_RUNTIME_DIR_CHARS = 60  # a socket's path is limited to 107 bytes, and ours
 _STOP_SECONDS = 30.0
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS, _STEADY_SECONDS = 0.1, 10.0, 60.0
 
-_MACHINE_MEGABYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-_SHARED_MEGABYTES = min(2048, max(128, _MACHINE_MEGABYTES // 8))
+
+def _read_memory_limit() -> int:
+    """Return how many bytes this machine, or this container, has."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdecimal() else machine
+
+
+_SHARED_MEGABYTES = min(2048, max(128, _read_memory_limit() // 2**20 // 8))
 
 _POSTGRES_SETTINGS = {
     "listen_addresses": "",  # the socket, in a folder of mode 0700, is the only door

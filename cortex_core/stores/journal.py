@@ -34,7 +34,7 @@ class Entry:
         kind: `memory`, `session` or `deletion`.
         payload: What to write.
         vector: A memory's embedding as float32 bytes, empty if it isn't known yet.
-        signs: The sign bits of its pieces, likewise.
+        signs: The sign bits of its pieces, empty where the model gives none; None in what earlier versions wrote.
         model: The model that made both.
         owner: Whose it is; a memory's payload says so as well.
         at: When it was acknowledged.
@@ -44,7 +44,7 @@ class Entry:
     kind: str
     payload: bytes
     vector: bytes
-    signs: bytes
+    signs: bytes | None
     model: str
     owner: str
     at: datetime
@@ -185,7 +185,7 @@ def _parse(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry:
         kind=fields.get(b"kind", b"").decode(errors="replace"),
         payload=fields.get(b"payload", b""),
         vector=fields.get(b"vector", b""),
-        signs=fields.get(b"signs", b""),
+        signs=fields.get(b"signs"),
         model=fields.get(b"model", b"").decode(errors="replace"),
         owner=fields.get(b"owner", b"").decode(errors="replace"),
         at=_read_time(fields.get(b"at", b"")) or _read_time(entry_id.split(b"-")[0]) or utc_now(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
+from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat as uuid7
@@ -213,13 +214,36 @@ class RedisStore:
             embedding: If it is known already; it travels with it.
             model: The model that made it.
         """
+        call = self._acknowledgement_of(memory, ttl, embedding, max_backlog, model)
+        with self._guard():
+            answer = await self._remember(**call)
+        return Acknowledgement(as_text(answer))
+
+    async def remember_many(
+        self, memories: Sequence[tuple[Memory, int, Embedding | None]], *, max_backlog: int, model: str = ""
+    ) -> list[Acknowledgement]:
+        """Put memories, each with its time to live and its embedding, where `remember` does, in their order.
+
+        Each is put there all or nothing; after a failure some may be there, and repeating is safe.
+        """
+        with self._guard():
+            async with self.client.pipeline(transaction=False) as pipe:
+                for memory, ttl, embedding in memories:
+                    call = self._acknowledgement_of(memory, ttl, embedding, max_backlog, model)
+                    await self._remember(**call, client=pipe)
+                answers = await pipe.execute()
+        return [Acknowledgement(as_text(answer)) for answer in answers]
+
+    def _acknowledgement_of(
+        self, memory: Memory, ttl: int, embedding: Embedding | None, max_backlog: int, model: str
+    ) -> dict[str, Any]:
+        """Return keys and arguments of `remember.lua`."""
         keys = UserKeys(memory.user_id)
-        now = utc_now()
         arguments: list[EncodableT] = [
             str(memory.id),
             _write_payload(memory),
             _milliseconds(memory.created_at + timedelta(seconds=ttl)),
-            _milliseconds(now),
+            _milliseconds(utc_now()),
             self.config.working_limit,
             self.config.recent_limit,
             _milliseconds(self.session_ttl),
@@ -229,9 +253,7 @@ class RedisStore:
             memory.user_id,
             model,
         ]
-        with self._guard():
-            answer = await self._remember(keys=[keys.payloads, keys.working, keys.recent, JOURNAL], args=arguments)
-        return Acknowledgement(as_text(answer))
+        return {"keys": [keys.payloads, keys.working, keys.recent, JOURNAL], "args": arguments}
 
     async def add_working(self, user_id: str, memory: Memory, ttl: int) -> None:
         """Put a memory into working memory alone, for `ttl` seconds from now."""

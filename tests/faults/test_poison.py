@@ -33,7 +33,14 @@ def with_field(**fields) -> str:
 
 
 def an_entry(payload: str | bytes, **fields: str | bytes) -> dict[str, str | bytes]:
-    return {"kind": "memory", "payload": payload, "at": "1767225600000", "model": ScriptedEmbedder.model, **fields}
+    return {
+        "kind": "memory",
+        "payload": payload,
+        "at": "1767225600000",
+        "model": ScriptedEmbedder.model,
+        "signs": b"",
+        **fields,
+    }
 
 
 def deletion_of(source_id: str, *, owner: str | None = None) -> str:

@@ -19,6 +19,8 @@ from cortex_core.stores.postgres.vectors import Vectors
 
 _SQL = load_queries("recall")
 
+MAX_WORDS = 16
+"""Of a question; as the queries in `recall.sql` have it."""
 SEEDS_BY_WORDS = 30
 SEEDS_BY_VECTOR = 20
 

@@ -102,13 +102,14 @@ class Pool:
         """
         if self._pool is None:
             raise StoreUnavailableError("PostgresStore is not connected; call connect() first.")
+        pool = self._pool  # closing takes it away
         with self._breaker.guard(), translate_errors():
-            connection = await self._pool.acquire(timeout=self._config.acquire_timeout_seconds)
+            connection = await pool.acquire(timeout=self._config.acquire_timeout_seconds)
         with translate_errors():
             try:
                 yield connection
             finally:
-                await self._pool.release(connection)
+                await pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

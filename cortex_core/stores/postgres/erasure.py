@@ -10,6 +10,8 @@ from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
 
 _SQL = load_queries("forgetting")
+
+_PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
 _MEMORIES = load_queries("memories")
 
 
@@ -37,6 +39,7 @@ class Erasure:
             facts = await connection.fetch(_SQL["delete_facts"], user_id, resting)
             rows = await connection.fetch(_SQL["delete_memories"], user_id, memory_ids, up_to_version)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
+            await connection.execute(_SQL["forget_common_words"], user_id)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 
     async def erase_everything(self, user_id: str, *, forgotten_at: datetime) -> Erased:
@@ -45,14 +48,16 @@ class Erasure:
         The time is that of the clock by which writes are acknowledged.
         """
         async with self._pool.transaction() as connection:
+            await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
             facts = await connection.fetch(_SQL["delete_all_facts"], user_id)
-            rows = await connection.fetch(_SQL["delete_all_memories"], user_id)
-            await connection.execute(_SQL["bury"], user_id, [row["id"] for row in rows], MAX_VERSION)
+            rows = await connection.fetch(_SQL["delete_all_memories"], user_id, timeout=_PATIENCE_SECONDS)
+            buried = [row["id"] for row in rows]
+            await connection.execute(_SQL["bury"], user_id, buried, MAX_VERSION, timeout=_PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
             await connection.execute(_SQL["delete_session"], user_id)
-            await connection.execute(_SQL["delete_common_words"], user_id)
+            await connection.execute(_SQL["forget_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
         return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
 

@@ -1,16 +1,21 @@
 """What owners of many memories need to be searched as fast as others: counted words, and an index of their own."""
 
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from cortex_core.errors import StoreError
 from cortex_core.sql import load_queries
-from cortex_core.stores.postgres.connection import Connection, Pool
+from cortex_core.stores.postgres.connection import Connection, Pool, translate_errors
 from cortex_core.stores.postgres.vectors import Vectors
 
+_log = logging.getLogger("cortex.large_owners")
+
 _SQL = load_queries("large_owners")
+_MEMORIES = load_queries("memories")
 
 MANY = 3_000
 """Memories from which an owner's are found by indexes instead of by looking at each."""
@@ -65,40 +70,54 @@ class LargeOwners:
         return size
 
     async def keep(self) -> None:
-        """Count words, make and drop indexes where that is due, unless another process is at it."""
+        """Count words, make and drop indexes where that is due, unless another process is at it.
+
+        One owner's failure leaves the others' work done.
+        """
         async with self._hold_lock() as connection:
             if connection is None:
                 return
             for row in await connection.fetch(_SQL["list_uncounted"], MANY):
-                await connection.execute(_SQL["count_words"], row["user_id"], _COMMON, timeout=_BUILD_SECONDS)
-            for row in await connection.fetch(_SQL["list_indexed_needlessly"], _TOO_FEW_FOR_AN_INDEX):
-                await self._drop_index(connection, row["user_id"])
+                await self._try(self._count_words(connection, row["user_id"]))
+            await connection.execute(_SQL["unmark_indexes"], _TOO_FEW_FOR_AN_INDEX)
+            for row in await connection.fetch(_SQL["word_drop_needless_indexes"]):
+                await self._try(connection.execute(row["statement"], timeout=_BUILD_SECONDS))
             for row in await connection.fetch(_SQL["list_unindexed"], MOST):
-                await self._make_index(connection, row["user_id"])
+                await self._try(self._make_index(connection, row["user_id"]))
+
+    async def _try(self, work: Awaitable[object]) -> None:
+        try:
+            with translate_errors():
+                await work
+        except StoreError as error:
+            _log.warning("What makes recall fast for an owner of many memories is not done: %s", error)
 
     @asynccontextmanager
     async def _hold_lock(self) -> AsyncIterator[Connection | None]:
         """Lend a connection that may take its time, or None if another process has the lock."""
         async with self._pool.connection() as connection:
-            if not await connection.fetchval(_SQL["lock"]):
-                yield None
-                return
             try:
-                await connection.execute("SET statement_timeout = 0")
-                await connection.execute("SET maintenance_work_mem = '256MB'")  # holds the graph of a 100,000
-                yield connection
+                if await connection.fetchval(_SQL["lock"]):
+                    await connection.execute("SET statement_timeout = 0")
+                    await connection.execute("SET maintenance_work_mem = '256MB'")  # holds the graph of a 100,000
+                    yield connection
+                else:
+                    yield None
             finally:
-                await connection.reset()
+                await connection.reset()  # also the lock, whatever came in between
+
+    async def _count_words(self, connection: Connection, user_id: str) -> None:
+        """Count without holding anybody up, and keep it unless something was forgotten meanwhile."""
+        before = await connection.fetchval(_SQL["count_memories"], user_id)
+        rows = await connection.fetch(_SQL["count_words"], user_id, _COMMON, timeout=_BUILD_SECONDS)
+        async with connection.transaction():
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            words, numbers = [row["word"] for row in rows], [row["memories"] for row in rows]
+            await connection.execute(_SQL["forget_words"], user_id, before)
+            await connection.execute(_SQL["keep_words"], user_id, before, words, numbers)
 
     async def _make_index(self, connection: Connection, user_id: str) -> None:
-        await self._drop_index(connection, user_id)  # one whose making was broken off is there, but not valid
         statement = await connection.fetchval(_SQL["word_create_index"], user_id, self._vectors.dimensions)
         await connection.execute(statement, timeout=_BUILD_SECONDS)
-        await connection.execute(_SQL["mark_index"], user_id, True)
+        await connection.execute(_SQL["mark_index"], user_id)
         self._sizes.pop(user_id, None)
-
-    async def _drop_index(self, connection: Connection, user_id: str) -> None:
-        await connection.execute(_SQL["mark_index"], user_id, False)
-        self._sizes.pop(user_id, None)
-        statement = await connection.fetchval(_SQL["word_drop_index"], user_id)
-        await connection.execute(statement, timeout=_BUILD_SECONDS)
