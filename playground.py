@@ -223,7 +223,7 @@ def check_stage(place: str, port: int | None) -> int:
     if place not in PLACES:
         raise ConfigError(f"PLACE is {place!r}, but the playground has only these places: {', '.join(PLACES)}.")
     if any(util.find_spec(module) is None for module in ("simcord", "linkify_it", "markdown_it", "regex", "PIL")):
-        raise MissingExtraError("The playground needs one more package: run `pip install 'cortex-memory[playground]'`.")
+        raise MissingExtraError("The playground needs one more package: run `pip install 'clara-cortex[playground]'`.")
     if port is not None and not 0 < port < 2**16:
         raise ConfigError(f"Port {port} does not exist: choose one from 1 to 65535.")
     candidates = range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TO_TRY) if port is None else (port,)

@@ -28,8 +28,8 @@ from ._wording import MAX_MESSAGE_CHARS
 
 log = logging.getLogger("cortex.discord")
 
-_SEARCHED = 10
-_LISTED = 20
+_SEARCHED = 50
+_LISTED = 200
 
 
 class ClaraCog(commands.Cog):

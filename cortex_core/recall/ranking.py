@@ -65,7 +65,7 @@ def rank(
     weights = retrieval.weights
     parts = {
         "similarity": weights.similarity * RELEVANCE_SCALE * relevance.fused,
-        "recency": weights.recency * _recency(candidates, timeframe, asked_at),
+        "recency": weights.recency * _recency(candidates, relevance.fused, timeframe, asked_at),
         "emotion": weights.emotion * np.array([c.emotional_score for c in candidates], float),
         "reinforcement": weights.reinforcement
         * np.array([calculate_reinforcement(c.access_count) for c in candidates], float),
@@ -120,15 +120,15 @@ def _is_within(time: datetime, timeframe: Timeframe) -> bool:
     return (timeframe.since is None or time >= timeframe.since) and (timeframe.until is None or time < timeframe.until)
 
 
-def _recency(candidates: Sequence[Candidate], timeframe: Timeframe, asked_at: datetime) -> Scores:
+def _recency(candidates: Sequence[Candidate], fused: Scores, timeframe: Timeframe, asked_at: datetime) -> Scores:
     """Return how well each fits in time: 0 to 16 where the question asks about time, 0 to 2.5 where it doesn't."""
     times = np.array([c.created_at.timestamp() for c in candidates])
     if timeframe.since is not None or timeframe.until is not None:
         within = np.array([_is_within(c.created_at, timeframe) for c in candidates])
         is_later = np.array([timeframe.until is not None and c.created_at >= timeframe.until for c in candidates])
         return _AIM * np.where(within, 1.0, np.where(is_later, 0.0, _EARLIER * (0.1 + 0.9 * _freshness(times))))
-    if timeframe.wants_newest:
-        return _AIM * _freshness(times)
+    if timeframe.wants_newest:  # of those that answer; being new is no answer
+        return _AIM * _freshness(times) * np.clip((1 + fused) / 2, 0.0, 1.0)
     return np.array([calculate_recency(c.created_at, asked_at) for c in candidates]) + _LATER * _freshness(times)
 
 

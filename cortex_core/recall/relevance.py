@@ -67,7 +67,7 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
         "content": standardise(content),
         "words": standardise(_words(candidates, neighbours)),
         "speaker": _speaker(question, names, candidates),
-        "is_question": np.array([c.content.rstrip().endswith(_QUESTION_MARKS) for c in candidates], float),
+        "is_question": _are_questions(candidates).astype(float),
     }
     parts = {name: _WEIGHTS[name] * signal for name, signal in signals.items()}
     total = np.sum(list(parts.values()), axis=0)
@@ -87,16 +87,22 @@ def standardise(values: Scores) -> Scores:
 
 
 class _Neighbours:
-    """Which candidates were said just before and after which."""
+    """Which candidates were said just before and after which.
+
+    Somebody else's question makes an answer of what stands beside it; one's own, asked of the bot, doesn't.
+    """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         times = np.array([candidate.created_at.timestamp() for candidate in candidates])
         places = {candidate.place: index for index, candidate in enumerate(candidates) if candidate.place}
         self._steps: dict[int, NDArray[np.intp]] = {}
+        authors = np.array([str(candidate.author_id) for candidate in candidates])
+        is_question = _are_questions(candidates)
         for step in _NEIGHBOURS:
             found = np.array([places.get((c.place[0], c.place[1] + step), -1) if c.place else -1 for c in candidates])
             is_near = np.abs(times - times[found]) <= _PAUSE.total_seconds()
-            self._steps[step] = np.where((found >= 0) & is_near, found, -1)
+            is_own_question = is_question[found] & (authors == authors[found])
+            self._steps[step] = np.where((found >= 0) & is_near & ~is_own_question, found, -1)
 
     def around(self, values: Scores) -> Iterator[tuple[float, Scores]]:
         """Yield how much a neighbour counts, and each one's neighbour's values: 0 where there is none.
@@ -106,6 +112,15 @@ class _Neighbours:
         """
         for step, found in self._steps.items():
             yield _NEIGHBOURS[step], np.where((found >= 0)[:, None], values[found], 0.0)
+
+
+def is_question(text: str) -> bool:
+    """Whether it ends as questions do."""
+    return text.rstrip().endswith(_QUESTION_MARKS)
+
+
+def _are_questions(candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
+    return np.array([is_question(c.content) for c in candidates], bool)
 
 
 def _late(

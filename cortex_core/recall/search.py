@@ -13,11 +13,12 @@ from cortex_core.late_interaction import Embedding
 from cortex_core.models import Degradation, Memory, MemoryType, SearchResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.recall.ranking import Ranking, rank
-from cortex_core.recall.relevance import weigh
+from cortex_core.recall.relevance import is_question, weigh
 from cortex_core.recall.timeframe import read_timeframe
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.candidates import Inquiry
+from cortex_core.words import split_words
 
 _READ_CHARS = 8000
 
@@ -116,6 +117,9 @@ class Searcher:
             )
         )
 
+        asked = split_words(query)
+        # The same question, asked before, is no answer to itself.
+        candidates = [c for c in candidates if not is_question(c.content) or split_words(c.content) != asked]
         if not candidates:
             return Ranking([], 0, None)
 

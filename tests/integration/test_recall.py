@@ -444,3 +444,22 @@ async def test_a_replayed_yesterday_is_the_day_before_the_message(shared: Memory
     context = await shared.get_context(owner, "what did I do yesterday?", asked_at=then)
 
     assert context.retrieved[0].content == "Went swimming."
+
+
+async def test_a_question_asked_before_answers_nothing_and_lifts_nothing(shared: MemoryManager, owner: str):
+    question = "Clara, where do I live now?"
+    await tell(
+        shared, owner, "I live in Utrecht.", "I moved to Rotterdam last week, new flat!", "ok good night everyone",
+        question, "bananas are yellow", question,
+    )  # fmt: skip
+
+    found = await shared.search(owner, question)
+
+    assert question not in contents(found.memories)
+    assert {m.content for m in found.memories[:2]} == {
+        "I live in Utrecht.",
+        "I moved to Rotterdam last week, new flat!",
+    }
+    beside = {m.content: m for m in found.memories}
+    assert beside["ok good night everyone"].is_weak
+    assert beside["bananas are yellow"].is_weak
