@@ -76,6 +76,8 @@ def read_timeframe(question: str, asked_at: datetime) -> Timeframe:
         if span:
             spans.append(span)
     since, until = reduce(_combine, spans) if spans else (None, None)
+    if since and since >= asked_at:  # "after December", asked as it ends
+        since = None
     return Timeframe(since, until, wants_newest)
 
 

@@ -410,6 +410,7 @@ WORDS = sorted(
 @example("²³ days ago ٣ days ago", NOW)
 @example("today", datetime(9999, 12, 31, 12, tzinfo=UTC))
 @example("last year", datetime(1, 1, 1, tzinfo=BERLIN))
+@example("NACH/DEC", datetime(2000, 1, 1, tzinfo=UTC))
 def test_any_text_is_read_alike_each_time_and_its_ends_are_in_order(question: str, asked_at: datetime):
     timeframe = read_timeframe(question, asked_at)
 
