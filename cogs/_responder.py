@@ -7,6 +7,7 @@ from typing import NamedTuple
 import discord
 
 from cortex_core import Memory, Rejection
+from cortex_core.words import QUESTION_MARKS
 
 from ._wording import quote, when
 
@@ -31,7 +32,6 @@ _MAX_QUOTED = 3
 _QUOTED_CHARS = 300
 _MIN_WORD_CHARS = 3
 
-_QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
 _QUESTION = re.compile(
     r"(who|whose|what|when|where|which|why|how)\b(?!\s+(i|you|he|she|it|we|they|a|an|the|my)\b)"
     r"|(do|does|did|is|are|am|was|were|can|could|should|would|will|have|has)\s+(i|you|he|she|it|we|they|my|your|our|the)\b"
@@ -67,7 +67,7 @@ class Answer(NamedTuple):
 
 def is_question(text: str) -> bool:
     """Whether it asks for something; by its mark in any language that has one, by its first words in English."""
-    return text.rstrip(" \"')").endswith(_QUESTION_MARKS) or _QUESTION.match(text) is not None
+    return text.rstrip(" \"')").endswith(QUESTION_MARKS) or _QUESTION.match(text) is not None
 
 
 def is_statement(text: str) -> bool:

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
+
 _WORD = re.compile(r"[^\W_]+")
 
 

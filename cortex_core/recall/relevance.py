@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cortex_core.late_interaction import Pieces, match_pieces
 from cortex_core.stores.postgres.candidates import MAX_WORDS, Candidate
-from cortex_core.words import STOP_WORDS, split_words
+from cortex_core.words import QUESTION_MARKS, STOP_WORDS, split_words
 
 Scores = NDArray[np.float64]
 
@@ -26,7 +26,6 @@ _PAUSE = timedelta(hours=1)
 """Turns further apart than this don't belong to one conversation."""
 _ROUNDING = 1e-9
 """What equal values may differ by after they were computed in different order."""
-_QUESTION_MARKS = ("?", "\N{FULLWIDTH QUESTION MARK}", "\N{ARABIC QUESTION MARK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
         candidates: Of one search, one at least.
     """
     names = _names_of(candidates)
-    neighbours = _Neighbours(candidates)
+    are_questions = np.array([is_question(c.content) for c in candidates], bool)
+    neighbours = _Neighbours(candidates, are_questions)
     if pieces is None:
         pieces_score = content = _cosines(candidates)
         evidence = np.full(len(candidates), np.nan)
@@ -67,7 +67,7 @@ def weigh(question: str, pieces: Pieces | None, candidates: Sequence[Candidate])
         "content": standardise(content),
         "words": standardise(_words(candidates, neighbours)),
         "speaker": _speaker(question, names, candidates),
-        "is_question": _are_questions(candidates).astype(float),
+        "is_question": are_questions.astype(float),
     }
     parts = {name: _WEIGHTS[name] * signal for name, signal in signals.items()}
     total = np.sum(list(parts.values()), axis=0)
@@ -92,16 +92,15 @@ class _Neighbours:
     Somebody else's question makes an answer of what stands beside it; one's own, asked of the bot, doesn't.
     """
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], are_questions: NDArray[np.bool_]) -> None:
         times = np.array([candidate.created_at.timestamp() for candidate in candidates])
         places = {candidate.place: index for index, candidate in enumerate(candidates) if candidate.place}
         self._steps: dict[int, NDArray[np.intp]] = {}
         authors = np.array([str(candidate.author_id) for candidate in candidates])
-        is_question = _are_questions(candidates)
         for step in _NEIGHBOURS:
             found = np.array([places.get((c.place[0], c.place[1] + step), -1) if c.place else -1 for c in candidates])
             is_near = np.abs(times - times[found]) <= _PAUSE.total_seconds()
-            is_own_question = is_question[found] & (authors == authors[found])
+            is_own_question = are_questions[found] & (authors == authors[found])
             self._steps[step] = np.where((found >= 0) & is_near & ~is_own_question, found, -1)
 
     def around(self, values: Scores) -> Iterator[tuple[float, Scores]]:
@@ -116,11 +115,7 @@ class _Neighbours:
 
 def is_question(text: str) -> bool:
     """Whether it ends as questions do."""
-    return text.rstrip().endswith(_QUESTION_MARKS)
-
-
-def _are_questions(candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
-    return np.array([is_question(c.content) for c in candidates], bool)
+    return text.rstrip().endswith(QUESTION_MARKS)
 
 
 def _late(
