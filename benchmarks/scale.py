@@ -24,10 +24,11 @@ from benchmarks._mem0_peer import MISSING, NOTE, Mem0, open_if_installed
 from benchmarks._report import Direction, Distribution, Figures, Report, Target, describe_machine, read_load
 from benchmarks._row_security import measure_row_security
 from benchmarks._sentences import Sentences
-from cortex_core import Memory, MemoryManager
+from cortex_core import Audience, Memory, MemoryManager
 from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.candidates import Inquiry
+from cortex_core.stores.postgres.scope import Scope
 from cortex_core.stores.postgres.store import PendingWrite
 
 _SEED = 20
@@ -109,7 +110,7 @@ async def run(*, quick: bool = False, locomo: Path | None = None) -> Report:
         inquiries = {kind: await bench.inquire(kind) for kind in (USUAL, *scale.others)}
         candidates = {kind: await bench.compare_candidates(asked) for kind, asked in inquiries.items()}
         sizes = await measure_sizes(postgres)
-        security = await measure_row_security(memory, postgres, config.postgres, inquiries)
+        security = await measure_row_security(memory, config.postgres, inquiries)
     ratios = _compare(distributions, scale.others)
     return Report(
         name="scale",
@@ -212,7 +213,9 @@ class _Bench:
     async def inquire(self, kind: str) -> list[Inquiry]:
         """Return questions to owners of a kind, as the store gets them."""
         texts = [self._questions.ask() for _ in range(self._scale.inquiries)]
-        return [Inquiry(self._database.pick(kind), text, await self._memory.embedder.embed(text)) for text in texts]
+        scopes = [Scope.own(self._database.pick(kind), Audience.owner()) for _ in texts]
+        vectors = [await self._memory.embedder.embed(text) for text in texts]
+        return [Inquiry(*asked) for asked in zip(scopes, texts, vectors, strict=True)]
 
     async def compare_candidates(self, inquiries: list[Inquiry]) -> dict[str, float]:
         """Compare the candidates of questions with the memories that are nearest to them."""
@@ -221,13 +224,13 @@ class _Bench:
         counts: list[int] = []
         for inquiry in inquiries:
             vector = vectors.accept(inquiry.vector)
-            rows = await self._postgres.fetch(read_sql("list_nearest"), inquiry.user_id, vector, vectors.model_id)
+            rows = await self._postgres.fetch(read_sql("list_nearest"), inquiry.scope.person, vector, vectors.model_id)
             nearest = {row["id"] for row in rows}
             found = {candidate.id for candidate in await search.find(replace(inquiry, text=""))}
             shares.append(len(nearest & found) / len(nearest))
             counts.append(len(await search.find(inquiry)))
         return {
-            "memories": self._database.count(inquiries[0].user_id),
+            "memories": self._database.count(inquiries[0].scope.person),
             "recall": sum(shares) / len(shares),
             "candidates": sum(counts) / len(counts),
         }
@@ -258,9 +261,10 @@ class _Bench:
         return await _time(self._memory.embedder.embed(self._questions.ask()))
 
     async def _read_by_index(self) -> float:
-        everything = (None,) * 6
-        owner = self._database.pick(USUAL)
-        return await _time(self._postgres.fetch(load_queries("memories")["list"], owner, *everything, _SEARCH_LIMIT, 0))
+        scope = Scope.own(self._database.pick(USUAL), Audience.owner())
+        everything = (None,) * 4
+        statement = scope.limit(load_queries("memories")["list"])
+        return await _time(self._postgres.fetch(statement, *scope.arguments, *everything, _SEARCH_LIMIT, 0))
 
 
 def _to_turn(text: str) -> Turn:

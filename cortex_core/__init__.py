@@ -18,6 +18,7 @@ from cortex_core.config import (
     load_config,
 )
 from cortex_core.errors import (
+    AccessDeniedError,
     ConfigError,
     CortexError,
     EmbeddedServerError,
@@ -36,12 +37,19 @@ from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import IncomingMessage, NewMemory
 from cortex_core.manager import MemoryManager
 from cortex_core.models import (
+    ChannelSettings,
     Degradation,
     Durability,
     Fact,
     Memory,
     MemoryStatus,
     MemoryType,
+    Preferences,
+    Project,
+    ProjectContext,
+    ProjectInvitation,
+    ProjectMember,
+    ProjectRole,
     Receipt,
     SearchResult,
     StoreResult,
@@ -50,6 +58,9 @@ from cortex_core.providers import ChatMessage, ChatModel, Embedder
 from cortex_core.recall.context import MemoryContext
 from cortex_core.recall.rejection import Rejection, RejectionPipeline
 from cortex_core.scoring import calculate_importance, calculate_retrieval_score, calculate_ttl
+from cortex_core.sharing.channels import ChannelProjectLink
+from cortex_core.sharing.group import GroupChatMemory
+from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
 from cortex_core.stores.schema import migrate
@@ -59,8 +70,11 @@ if TYPE_CHECKING:
     from cortex_core.providers.openai_embedder import OpenAIEmbedder
 
 __all__ = [
+    "AccessDeniedError",
     "Audience",
     "AudienceKind",
+    "ChannelProjectLink",
+    "ChannelSettings",
     "ChatMessage",
     "ChatModel",
     "ClaraConfig",
@@ -74,6 +88,7 @@ __all__ = [
     "EmbeddingConfig",
     "EmotionScorer",
     "Fact",
+    "GroupChatMemory",
     "IdempotencyError",
     "IncomingMessage",
     "IngestionConfig",
@@ -92,6 +107,13 @@ __all__ = [
     "OpenAIEmbedder",
     "PostgresConfig",
     "PostgresStore",
+    "Preferences",
+    "Project",
+    "ProjectContext",
+    "ProjectInvitation",
+    "ProjectMember",
+    "ProjectMemory",
+    "ProjectRole",
     "ProviderError",
     "ProviderUnavailableError",
     "Receipt",

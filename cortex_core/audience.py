@@ -4,7 +4,8 @@ One value object serves both sides. A memory is stored with the audience of the 
 given in a place with an audience of its own, and may use only what that audience was entitled to hear.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -27,12 +28,15 @@ class Audience:
 
     Attributes:
         guild_id: The server, for a channel or a whole server.
-        channel_id: The channel, when not everybody of the server can read it.
+        channel_id: The channel.
+        also_readable: Other channels of that server which all of these people can read at this moment. What was said
+            there may surface here. It is no part of what is stored, since it changes with every permission.
     """
 
     kind: AudienceKind
     guild_id: int | None = None
     channel_id: int | None = None
+    also_readable: frozenset[int] = field(default=frozenset(), compare=False)
 
     @classmethod
     def owner(cls) -> Self:
@@ -40,9 +44,9 @@ class Audience:
         return cls(AudienceKind.OWNER)
 
     @classmethod
-    def channel(cls, guild_id: int, channel_id: int) -> Self:
-        """The readers of a channel that not everybody of its server can read."""
-        return cls(AudienceKind.CHANNEL, guild_id, channel_id)
+    def channel(cls, guild_id: int, channel_id: int, *, also_readable: Collection[int] = ()) -> Self:
+        """The readers of a channel, who can all read those other channels of the server as well."""
+        return cls(AudienceKind.CHANNEL, guild_id, channel_id, frozenset(also_readable))
 
     @classmethod
     def guild(cls, guild_id: int) -> Self:
@@ -70,25 +74,40 @@ class Audience:
         lengths = {AudienceKind.OWNER: 0, AudienceKind.CHANNEL: 2, AudienceKind.GUILD: 1, AudienceKind.EVERYWHERE: 0}
         if kind not in lengths or len(ids) != lengths[AudienceKind(kind)] or not all(i.isdecimal() for i in ids):
             raise InvalidInputError("An audience is owner, channel:GUILD:CHANNEL, guild:GUILD or everywhere.")
-        return cls(AudienceKind(kind), *map(int, ids))
+        guild_id, channel_id = [*map(int, ids), None, None][:2]
+        return cls(AudienceKind(kind), guild_id, channel_id)
 
     def heard(self) -> frozenset[str] | None:
         """Return the audiences of the memories that may surface here; None stands for all of the owner's.
 
-        The owner alone hears everything of theirs. Elsewhere only what this very audience, or a wider one that
-        contains it, could already hear.
+        The owner alone hears everything of theirs. Elsewhere only what this very audience, or one that contains it,
+        could already hear.
         """
         if self.kind is AudienceKind.OWNER:
             return None
         wider = {Audience.everywhere(), self}
         if self.guild_id is not None:
             wider.add(Audience.guild(self.guild_id))
+            wider |= {Audience.channel(self.guild_id, channel_id) for channel_id in self.also_readable}
         return frozenset(map(str, wider))
 
     def may_hear(self, audience: str) -> bool:
         """Whether a memory with that audience may surface here."""
         heard = self.heard()
         return heard is None or audience in heard
+
+    @classmethod
+    def narrowest(cls, audiences: Iterable[Self]) -> Self:
+        """Return the audience of what is drawn from memories with these: all of its people could hear each of them.
+
+        Two different channels share no readers that anybody could name later, so only the owner is left.
+        """
+        narrowest = cls.everywhere()
+        for audience in audiences:
+            if narrowest.may_hear(str(audience)):
+                continue
+            narrowest = audience if audience.may_hear(str(narrowest)) else cls.owner()
+        return narrowest
 
 
 assert str(Audience.owner()) == OWNER_ONLY  # noqa: S101  models can't import this module; this keeps the two in step

@@ -8,20 +8,29 @@ from dataclasses import dataclass
 from cortex_core.config import EmbeddingConfig, LLMConfig, MemoryConfig
 from cortex_core.errors import ConfigError
 from cortex_core.forgetting.erasure import Forgetter
+from cortex_core.forgetting.export import Exporter
+from cortex_core.forgetting.retention import Retention
 from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import Intake
 from cortex_core.ingestion.recorder import Recorder
 from cortex_core.ingestion.sessions import Sessions
 from cortex_core.ingestion.vectorizer import Vectorizer
 from cortex_core.ingestion.writer import JournalWriter
+from cortex_core.knowledge.curation import Curator
 from cortex_core.knowledge.identity import IdentityKeeper
+from cortex_core.knowledge.preferences import PreferenceKeeper
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.recall.accesses import AccessLog
 from cortex_core.recall.context import ContextBuilder
 from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.recall.replies import ReplyLog
 from cortex_core.recall.search import Searcher
+from cortex_core.recall.shared import SharedRecall
 from cortex_core.recall.upkeep import LargeOwnersKeeper
+from cortex_core.sharing.channels import ChannelProjectLink
+from cortex_core.sharing.group import GroupChatMemory
+from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.journal import Journal
 from cortex_core.stores.postgres import PostgresStore
@@ -49,7 +58,15 @@ class Parts:
     contexts: ContextBuilder
     accesses: AccessLog
     forgetter: Forgetter
+    retention: Retention
+    exporter: Exporter
     rejection: RejectionPipeline
+    preferences: PreferenceKeeper
+    curator: Curator
+    replies: ReplyLog
+    project_memory: ProjectMemory
+    channel_links: ChannelProjectLink
+    group: GroupChatMemory
 
 
 @asynccontextmanager
@@ -112,7 +129,8 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             on_written=vectorizer.wake,
             on_deletion=forgetter.carry_out,
         )
-        for worker in (vectorizer, accesses, forgetter, LargeOwnersKeeper(postgres), writer):
+        retention = Retention(config.forgetting, postgres, forgetter, settle=writer.drain)
+        for worker in (vectorizer, accesses, forgetter, LargeOwnersKeeper(postgres), writer, retention):
             stack.push_async_callback(worker.close)
             worker.start()
         sessions = Sessions(config.ingestion, redis, postgres)
@@ -120,7 +138,23 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         sessions.start_repairs()
 
         identity = IdentityKeeper(redis, postgres)
+        preferences = PreferenceKeeper(redis, postgres)
+        recorder = Recorder(
+            config.ingestion,
+            Intake(config.ingestion, scorer),
+            redis,
+            postgres,
+            cache,
+            preferences,
+            durability,
+            vectorizer.wake,
+        )
         searcher = Searcher(config.retrieval, config.embedding, postgres, cache)
+        shared = SharedRecall(postgres, searcher)
+        rejection = RejectionPipeline()
+        contexts = ContextBuilder(config.retrieval, redis, postgres, identity, searcher, shared, preferences, rejection)
+        channel_links = ChannelProjectLink(postgres, redis)
+        projects = ProjectMemory(postgres, recorder, searcher, shared)
         yield Parts(
             config=config,
             redis=redis,
@@ -129,24 +163,24 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             embedder=cache,
             llm=llm,
             scorer=scorer,
-            recorder=Recorder(
-                config.ingestion,
-                Intake(config.ingestion, scorer),
-                redis,
-                postgres,
-                cache,
-                durability,
-                vectorizer.wake,
-            ),
+            recorder=recorder,
             writer=writer,
             vectorizer=vectorizer,
             sessions=sessions,
             identity=identity,
             searcher=searcher,
-            contexts=ContextBuilder(config.retrieval, redis, postgres, identity, searcher),
+            contexts=contexts,
             accesses=accesses,
             forgetter=forgetter,
-            rejection=RejectionPipeline(),
+            retention=retention,
+            exporter=Exporter(redis, postgres),
+            rejection=rejection,
+            preferences=preferences,
+            curator=Curator(redis, postgres),
+            replies=ReplyLog(redis, postgres),
+            project_memory=projects,
+            channel_links=channel_links,
+            group=GroupChatMemory(contexts, recorder, channel_links, projects),
         )
 
 

@@ -159,6 +159,12 @@ class IngestionConfig(Section):
     drain_seconds: Seconds = 10.0
 
 
+class ForgettingConfig(Section):
+    """What goes without anybody asking."""
+
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 30
+
+
 class ClaraConfig(Section):
     """The reference bot."""
 
@@ -175,6 +181,7 @@ class MemoryConfig(Section):
     llm: LLMConfig = LLMConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     ingestion: IngestionConfig = IngestionConfig()
+    forgetting: ForgettingConfig = ForgettingConfig()
     clara: ClaraConfig = ClaraConfig()
 
     @field_validator("retrieval")

@@ -6,7 +6,8 @@
     ├── ConfigError               a setting is missing, unknown or out of range
     ├── InvalidInputError         the caller's data can't be stored or searched (also a ValueError)
     │   └── IdempotencyError      this source was stored before, with another content
-    ├── NotFoundError             no such memory for this owner (unknown and foreign alike)
+    ├── NotFoundError             no such memory or project for this person (unknown and foreign alike)
+    ├── AccessDeniedError         a member's role in the project doesn't allow it (also a PermissionError)
     ├── StoreError
     │   ├── StoreUnavailableError a server is away, slow or out of resources: the same call may work later
     │   ├── StoreDataError        a server refused this data: the same call never works
@@ -39,7 +40,14 @@ class IdempotencyError(InvalidInputError):
 
 
 class NotFoundError(CortexError, LookupError):
-    """There is no such thing for this owner."""
+    """There is no such thing for this person."""
+
+
+class AccessDeniedError(CortexError, PermissionError):
+    """The role of whoever acts doesn't allow it.
+
+    Being an OSError too, it has to be raised outside of a store's connection, which would take it for the network's.
+    """
 
 
 class StoreError(CortexError):

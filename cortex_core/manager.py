@@ -15,12 +15,27 @@ from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.cleaning import clean_text
 from cortex_core.config import MemoryConfig
 from cortex_core.errors import CortexError
+from cortex_core.forgetting.export import Export
 from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, refusal, version_of
-from cortex_core.models import MAX_VERSION, Deletion, Fact, Memory, MemoryType, Receipt, SearchResult, StoreResult
+from cortex_core.knowledge.identity import ProfileEntry
+from cortex_core.models import (
+    MAX_VERSION,
+    Deletion,
+    Fact,
+    Memory,
+    MemoryType,
+    Preferences,
+    Receipt,
+    SearchResult,
+    StoreResult,
+)
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.recall.context import MemoryContext
 from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.recall.replies import Explanation
+from cortex_core.sharing.channels import ChannelProjectLink
+from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
@@ -168,14 +183,38 @@ class MemoryManager:
             message: As it was said.
             on_context: Gets the context before the message itself is stored, so that it is never its own memory.
         """
-        query = None if self.rejection.quick_reject(message.text) else message.text
-        # Nobody has used it yet: whoever answers with it calls `count_use`.
-        context = await self._open_parts.contexts.build(
-            message.user_id, query, audience=message.audience, asked_at=message.created_at
+        return await self._open_parts.group.hear(message, on_context)
+
+    async def remember(self, message: IncomingMessage, *, edited_at: datetime | None = None) -> StoreResult:
+        """Remember a message as `hear` does, without recalling anything for it, or its wording after an edit."""
+        return await self._open_parts.group.remember(message, edited_at=edited_at)
+
+    async def get_group_context(
+        self,
+        message: str,
+        author_id: str,
+        channel_id: str,
+        *,
+        mentioned: bool = False,
+        audience: Audience | None = None,
+        asked_at: datetime | None = None,
+    ) -> MemoryContext | None:
+        """Return what is known for a message of a group (TDD 9.2): its author's memories and its channel's project.
+
+        Args:
+            message: What was said.
+            author_id: By whom.
+            channel_id: In which channel.
+            mentioned: Whether the bot was; if not, None is the answer to what needs no memory.
+            audience: Who can hear the answer; the author alone when absent, who then hears everything of their own.
+            asked_at: When it was said, with its time zone.
+
+        Raises:
+            InvalidInputError: The author's id or the message can't be one.
+        """
+        return await self._open_parts.group.get_context_for_message(
+            message, author_id, channel_id, mentioned=mentioned, audience=audience, asked_at=asked_at
         )
-        if on_context:
-            on_context(context)
-        return await self.store(message.user_id, message.text, **message.model_dump(exclude={"user_id", "text"}))
 
     async def get_context(
         self,
@@ -183,6 +222,8 @@ class MemoryManager:
         query: str | None = None,
         project_id: str | None = None,
         *,
+        channel_id: str | None = None,
+        skip_retrieval: bool = False,
         include_working: bool = True,
         max_retrieved: int | None = None,
         audience: Audience | None = None,
@@ -190,16 +231,27 @@ class MemoryManager:
     ) -> MemoryContext:
         """Return what is known for a turn: identity, session, working memory and, given a query, what answers it.
 
-        "This morning" in a query counts from `asked_at`, in its time zone; from now in UTC when absent. What it
-        retrieved counts as used. It always answers; `degraded` tells what it had to go without.
+        It always answers; `degraded` tells what it had to go without. What it retrieved counts as used.
+
+        Args:
+            user_id: The one who speaks.
+            query: What they say.
+            project_id: Let this project share, if they belong to it.
+            channel_id: Where they say it: the project that it is linked with shares, in private all of theirs.
+            skip_retrieval: Look for nothing.
+            include_working: Whether recent memories belong to it.
+            max_retrieved: The most to retrieve; `retrieval.max_retrieved` when absent.
+            audience: Who can hear the answer.
+            asked_at: "This morning" in a query counts from then, in its time zone; from now in UTC when absent.
 
         Raises:
             InvalidInputError: The user id or the query can't be one.
         """
         context = await self._open_parts.contexts.build(
             user_id,
-            query,
+            None if skip_retrieval else query,
             audience=audience or Audience.owner(),
+            channel_id=channel_id,
             project_id=project_id,
             include_working=include_working,
             max_retrieved=max_retrieved,
@@ -218,6 +270,7 @@ class MemoryManager:
         query: str,
         project_id: str | None = None,
         *,
+        channel_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         limit: int = 20,
         audience: Audience | None = None,
@@ -229,7 +282,8 @@ class MemoryManager:
         Args:
             user_id: The owner.
             query: A question or keywords; what it asks about time ("now", "last week", "in May") aims the search.
-            project_id: The project whose memories count beside the personal ones.
+            project_id: The project whose memories count beside the personal ones, if they belong to it.
+            channel_id: The channel whose project's memories count likewise; in private those of all their projects.
             memory_types: Only these.
             limit: The most to return.
             audience: Where the answer will be heard.
@@ -240,10 +294,13 @@ class MemoryManager:
             InvalidInputError: The user id or the query can't be one.
             StoreUnavailableError: Postgres is away.
         """
+        if (await self.get_preferences(user_id)).opted_out:
+            return SearchResult(memories=[], total_count=0, search_time_ms=0)
         return await self._open_parts.searcher.search(
             user_id,
             query,
             audience=audience or Audience.owner(),
+            channel_id=channel_id,
             project_id=project_id,
             memory_types=memory_types,
             limit=limit,
@@ -266,9 +323,13 @@ class MemoryManager:
         audience: Audience | None = None,
     ) -> list[Memory]:
         """Return the owner's memories, newest first."""
-        heard = (audience or Audience.owner()).heard()
         return await self._open_parts.postgres.get_memories(
-            check_user_id(user_id), memory_types=memory_types, since=since, heard=heard, limit=limit, offset=offset
+            check_user_id(user_id),
+            audience=audience,
+            memory_types=memory_types,
+            since=since,
+            limit=limit,
+            offset=offset,
         )
 
     async def count_memories(
@@ -280,9 +341,8 @@ class MemoryManager:
         audience: Audience | None = None,
     ) -> int:
         """Return how many `list_memories` would list without a limit."""
-        heard = (audience or Audience.owner()).heard()
         return await self._open_parts.postgres.count_memories(
-            check_user_id(user_id), memory_types=memory_types, since=since, heard=heard
+            check_user_id(user_id), audience=audience, memory_types=memory_types, since=since
         )
 
     # Sessions and identity
@@ -321,9 +381,67 @@ class MemoryManager:
         identity = await self._open_parts.identity.get(user_id)
         return identity.heard_by(audience or Audience.owner())
 
+    async def get_profile(self, user_id: str) -> list[ProfileEntry]:
+        """Return what is durably true of a user, each with the memories that it rests on."""
+        return await self._open_parts.identity.get_profile(user_id)
+
+    async def set_identity_audience(self, user_id: str, key: str, audience: Audience) -> None:
+        """Let an attribute surface there from now on, more widely or more narrowly than before.
+
+        Raises:
+            NotFoundError: Nothing is known under that name.
+            StoreUnavailableError: A store is away.
+        """
+        await self._open_parts.identity.set_audience(user_id, key, audience)
+
     async def get_identity_history(self, user_id: str, key: str | None = None) -> list[Fact]:
         """Return every value that ever held, oldest first."""
         return await self._open_parts.identity.history(user_id, key)
+
+    # Putting right
+
+    async def note_reply(self, user_id: str, reply_id: str, memories: Sequence[Memory]) -> None:
+        """Note that a reply to somebody drew on these memories: they count as used, and `explain_reply` tells of them.
+
+        Raises:
+            StoreUnavailableError: Redis is away; the reply can't be explained later.
+        """
+        self.count_use(memories)
+        await self._open_parts.replies.add(user_id, reply_id, memories)
+
+    async def explain_reply(self, user_id: str, reply_id: str | None = None) -> Explanation | None:
+        """Return what a reply to somebody, the last one unless told otherwise, drew on; None if that isn't known."""
+        return await self._open_parts.replies.explain(user_id, reply_id)
+
+    async def retire(self, user_id: str, memory_id: UUID) -> None:
+        """Let a memory that is wrong or outdated be recalled no more; it stays in the history.
+
+        Raises:
+            NotFoundError: There is no such memory of theirs.
+            StoreUnavailableError: A store is away; repeat it later.
+        """
+        await self._open_parts.writer.drain()  # it may still be on its way
+        await self._open_parts.curator.retire(user_id, memory_id)
+
+    async def set_audience(self, user_id: str, memory_id: UUID, audience: Audience) -> None:
+        """Let a memory surface there from now on; raises as `retire` does."""
+        await self._open_parts.writer.drain()
+        await self._open_parts.curator.set_audience(user_id, memory_id, audience)
+
+    # Wishes
+
+    async def get_preferences(self, user_id: str) -> Preferences:
+        """Return what somebody wishes for all that they say."""
+        return await self._open_parts.preferences.get(user_id)
+
+    async def change_preferences(self, user_id: str, **changes: bool | datetime | None) -> Preferences:
+        """Change some of `Preferences`' fields and return all of them; in force when it returns.
+
+        Raises:
+            InvalidInputError: There is no such wish, or it can't have that value.
+            StoreUnavailableError: A store is away; repeat it later, since it may not hold everywhere yet.
+        """
+        return await self._open_parts.preferences.change(user_id, changes)
 
     # Forgetting
 
@@ -334,6 +452,10 @@ class MemoryManager:
             StoreUnavailableError: A store is away; repeat it later.
         """
         return await self._open_parts.forgetter.forget(user_id, memory_ids)
+
+    async def forget_identity(self, user_id: str, key: str) -> Receipt:
+        """Erase an attribute with its history and the memories that state it; raises as `forget` does."""
+        return await self._open_parts.forgetter.forget_attribute(user_id, key)
 
     async def forget_everything(self, user_id: str) -> Receipt:
         """Erase all that is known of an owner; raises as `forget` does."""
@@ -360,6 +482,38 @@ class MemoryManager:
             up_to_version=version,
         )
         return await self._open_parts.forgetter.forget_source(deletion)
+
+    async def leave_guild(self, guild_id: int, user_id: str | None = None, *, now: datetime | None = None) -> datetime:
+        """Let what was said in a server be forgotten some time after somebody left it, and return when.
+
+        The time is `forgetting.retention_days`; it counts from the first call.
+
+        Args:
+            guild_id: The server.
+            user_id: Who left; None when the bot did, which concerns what everybody said there.
+            now: When; at this moment when absent.
+
+        Raises:
+            InvalidInputError: An id can't be one.
+            StoreUnavailableError: Postgres is away; repeat it later.
+        """
+        return await self._open_parts.retention.leave(guild_id, user_id, now=now)
+
+    async def return_to_guild(self, guild_id: int, user_id: str | None = None) -> bool:
+        """Take `leave_guild` back, and tell whether there was anything to take back; raises as that does."""
+        return await self._open_parts.retention.come_back(guild_id, user_id)
+
+    # Export
+
+    async def export(self, user_id: str) -> Export:
+        """Return everything that is kept about somebody, what is still on its way to Postgres included.
+
+        Raises:
+            InvalidInputError: The user id can't be one.
+            StoreUnavailableError: A store is away; repeat it later.
+        """
+        await self._open_parts.writer.drain()
+        return await self._open_parts.exporter.export(user_id)
 
     # Parts
 
@@ -397,6 +551,16 @@ class MemoryManager:
     def rejection(self) -> RejectionPipeline:
         """Tells which messages need no recall."""
         return self._open_parts.rejection
+
+    @property
+    def project_memory(self) -> ProjectMemory:
+        """Projects, whose members share memories."""
+        return self._open_parts.project_memory
+
+    @property
+    def channel_links(self) -> ChannelProjectLink:
+        """Which project a channel feeds and reads, and whether it is listened to."""
+        return self._open_parts.channel_links
 
     @property
     def _open_parts(self) -> Parts:

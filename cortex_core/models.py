@@ -10,7 +10,6 @@ import numpy as np
 import uuid_utils.compat as uuid7
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
-from typing_extensions import TypedDict  # pydantic refuses the one of typing before Python 3.12
 
 Vector = NDArray[np.float32]
 """An embedding: shape (dimensions,), unit length."""
@@ -125,11 +124,84 @@ class Memory(Model):
         return "pinned" in self.tags
 
 
-class ProjectContext(TypedDict):
-    """What is known of a project for a turn."""
+class ProjectContext(Model):
+    """What projects share with somebody for a turn.
+
+    Attributes:
+        project_id: The project; None where several speak, as in a direct message.
+        name: Its name.
+        recent: What was last said in it, newest first, and is not in `retrieved`.
+        retrieved: What answers the query, best first. No author has more than half of the places in either.
+        relevance: How much of what was asked the best match says, as in `SearchResult`.
+    """
+
+    project_id: str | None = None
+    name: str | None = None
+    recent: list[Memory] = Field(default_factory=list)
+    retrieved: list[Memory] = Field(default_factory=list)
+    relevance: float | None = None
+
+
+class ProjectRole(StrEnum):
+    """What a member of a project may do: each role includes those below it."""
+
+    OWNER = "owner"
+    """Archives and transfers the project, and names admins; there is exactly one."""
+    ADMIN = "admin"
+    """Invites and removes members, renames the project and links channels."""
+    MEMBER = "member"
+    """Adds to the shared memory and recalls from it."""
+
+
+class Project(Model):
+    """A shared memory.
+
+    Attributes:
+        archived_at: From when on it is neither fed nor recalled.
+        role: That of whoever asked.
+    """
+
+    id: str
+    name: str
+    owner_id: str
+    created_at: AwareDatetime
+    archived_at: AwareDatetime | None = None
+    role: ProjectRole | None = None
+    member_count: int
+
+
+class ProjectMember(Model):
+    """One person of a project."""
+
+    user_id: str
+    role: ProjectRole
+    joined_at: AwareDatetime
+
+
+class ProjectInvitation(Model):
+    """Somebody may become a member by accepting."""
 
     project_id: str
-    recent: list[Memory]
+    project_name: str
+    user_id: str
+    invited_by: str
+    invited_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class ChannelSettings(Model):
+    """What a channel feeds and reads.
+
+    Attributes:
+        guild_id: The server that the channel belongs to.
+        project_id: The project it is linked with, unless that is archived.
+        is_captured: Whether what is said there is stored.
+    """
+
+    channel_id: str
+    guild_id: int | None = None
+    project_id: str | None = None
+    is_captured: bool = True
 
 
 class Durability(StrEnum):
@@ -150,6 +222,7 @@ class StoreResult(Model):
         success: Whether the memory is safe; if not, `error` says why and nothing was stored.
         ttl: Seconds it stays in working memory from when it was said (TDD 3.2).
         is_duplicate: Whether the same source was acknowledged before.
+        is_unwanted: Whether nothing was stored because its owner, or the channel, wants it so.
     """
 
     success: bool
@@ -159,6 +232,7 @@ class StoreResult(Model):
     ttl: int | None = None
     durability: Durability | None = None
     is_duplicate: bool = False
+    is_unwanted: bool = False
 
 
 class Degradation(StrEnum):
@@ -193,6 +267,7 @@ class Receipt(Model):
     working: int = 0
     dead_letters: int = 0
     identity_facts: int = 0
+    contradictions: int = 0
     session: bool = False
 
     @property
@@ -215,6 +290,28 @@ class Deletion(Model):
     memory_id: UUID
     owner: UserId | None = None
     up_to_version: int = Field(default=MAX_VERSION, le=MAX_VERSION)
+
+
+class Preferences(Model):
+    """What somebody wishes for all that they say.
+
+    Attributes:
+        opted_out: Nothing of theirs is stored, scored, embedded or recalled.
+        paused_until: Until then nothing is stored; what is known already may still be recalled.
+        keeps_private: Whatever they say in a conversation surfaces to them alone.
+    """
+
+    opted_out: bool = False
+    paused_until: AwareDatetime | None = None
+    keeps_private: bool = False
+
+    def why_not_stored(self, now: datetime) -> str | None:
+        """Return the sentence that tells why nothing is stored at that time, or None if it is."""
+        if self.opted_out:
+            return "This person asked to be remembered in nothing; `/memory privacy` changes that."
+        if self.paused_until is not None and now < self.paused_until:
+            return "Remembering is paused; `/memory resume` goes on."
+        return None
 
 
 class Fact(Model):

@@ -5,7 +5,7 @@ import hashlib
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import asyncpg
 import numpy as np
 
 from cortex_core.models import Vector
+from cortex_core.stores.postgres.scope import Scope
 
 Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
 
@@ -40,6 +41,11 @@ async def eventually(condition: Callable[[], object], *, seconds: float = PATIEN
             return
         assert time.monotonic() < end, "it never happened"
         await asyncio.sleep(0.01)
+
+
+def own(user_id: str = "ann", *, heard: Collection[str] | None = None) -> Scope:
+    """Return the scope of somebody's own memories, of these audiences or of all."""
+    return Scope(user_id, "own", None if heard is None else sorted(heard))
 
 
 class Gate:

@@ -1,7 +1,7 @@
 """Forgets memories everywhere.
 
 The hot layer goes first, so that nothing is heard any more, then Postgres, where tombstones stop queued or repeated
-writes from bringing anything back, then the hot layer again for what a reader cached in between.
+writes and other sources from bringing anything back, then the hot layer again for what a reader cached in between.
 """
 
 import asyncio
@@ -49,6 +49,25 @@ class Forgetter:
         await self._redis.forget(user_id, memory_ids, up_to_version=up_to_version)
         await self._redis.clear_identity(user_id)
         return _receipt(erased, working)
+
+    async def forget_facts(self, user_id: str, fact_ids: Sequence[UUID]) -> Receipt:
+        """Erase what is durably true of an owner, but not the memories that it was learned from."""
+        check_user_id(user_id)
+        facts = await self._postgres.erasure.erase_facts(user_id, fact_ids)
+        await self._redis.clear_identity(user_id)
+        return Receipt(memory_ids=(), identity_facts=facts)
+
+    async def forget_attribute(self, user_id: str, attribute: str) -> Receipt:
+        """Erase an attribute of the identity with its history and the memories that state it.
+
+        What was said about it in conversations stays, to be forgotten by itself.
+        """
+        check_user_id(user_id)
+        facts = await self._postgres.identity.list_history(user_id, attribute)
+        receipt = await self.forget(user_id, await self._postgres.identity.list_statements(user_id, attribute))
+        await self._postgres.identity.delete(user_id, attribute)
+        await self._redis.clear_identity(user_id)
+        return receipt.model_copy(update={"identity_facts": len(facts)})
 
     async def forget_everything(self, user_id: str) -> Receipt:
         """Erase all that is known of an owner, also what was acknowledged and is still on its way."""
@@ -120,5 +139,6 @@ def _receipt(erased: Erased, working: Sequence[UUID], *, had_session: bool = Fal
         working=len(working),
         dead_letters=erased.dead_letters,
         identity_facts=erased.facts,
+        contradictions=erased.contradictions,
         session=had_session,
     )

@@ -48,6 +48,12 @@ class IncomingMessage(Model):
         user_id: Whose memory it becomes.
         author_id: Who said it; the owner when absent.
         source_id: The message's own name, so that hearing it twice stores it once.
+        channel_id: The conversation that it belongs to.
+        linked_channel_id: The channel whose project is fed and read, for a thread its parent; `channel_id` when absent.
+        feeds_project: Whether that project gets it; a few people's private thread reads only.
+        is_addressed: Whether it is said to the bot; of what isn't, less is worth recalling for.
+        mentions: People whom it names as `@name`, by that name.
+        reply_to: Who said what it replies to.
     """
 
     user_id: str
@@ -58,6 +64,36 @@ class IncomingMessage(Model):
     author_name: str
     author_id: str | None = None
     audience: Audience = Audience.owner()
+    linked_channel_id: str | None = None
+    feeds_project: bool = True
+    is_addressed: bool = True
+    mentions: dict[str, str] = Field(default_factory=dict)
+    reply_to: str | None = None
+
+    @property
+    def home(self) -> str:
+        """The channel whose settings count."""
+        return self.channel_id if self.linked_channel_id is None else self.linked_channel_id
+
+    def to_memory(self, *, project_id: str | None, edited_at: datetime | None = None) -> NewMemory:
+        """Return what is to be remembered of it."""
+        people: dict[str, JsonValue] = {}
+        if self.mentions:
+            people["mentions"] = dict(self.mentions)
+        if self.reply_to is not None:
+            people["reply_to"] = self.reply_to
+        return NewMemory(
+            content=self.text,
+            project_id=project_id,
+            metadata=people or None,
+            created_at=self.created_at,
+            source_id=self.source_id,
+            channel_id=self.channel_id,
+            author_id=self.author_id,
+            author_name=self.author_name,
+            audience=self.audience,
+            edited_at=edited_at,
+        )
 
 
 def memory_id_of(source_id: str) -> UUID:

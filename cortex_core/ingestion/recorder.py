@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from cortex_core.audience import Audience
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import IdempotencyError, InvalidInputError, StoreDataError, StoreUnavailableError
 from cortex_core.ingestion.intake import Intake, NewMemory
+from cortex_core.knowledge.preferences import PreferenceKeeper
 from cortex_core.models import Durability, Memory, StoreResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.scoring import calculate_ttl
@@ -30,6 +32,7 @@ class Recorder:
         redis: RedisStore,
         postgres: PostgresStore,
         embedder: CachingEmbedder,
+        preferences: PreferenceKeeper,
         journal_durability: Durability,
         on_written: Callable[[], None],
     ) -> None:
@@ -38,12 +41,13 @@ class Recorder:
         self._redis = redis
         self._postgres = postgres
         self._embedder = embedder
+        self._preferences = preferences
         self._journal_durability = journal_durability
         self._on_written = on_written
 
     async def store(self, user_id: str, new: NewMemory) -> StoreResult:
         """Store a memory; a `success` that is true is never taken back."""
-        memory = self._prepare(user_id, new)
+        memory = (await self._prepare_all(user_id, [new]))[0]
         return (
             memory if isinstance(memory, StoreResult) else await self._finish(memory, await self._acknowledge(memory))
         )
@@ -52,13 +56,23 @@ class Recorder:
         """Store memories in their order and answer for each, in that order; a batch takes one round trip."""
         results: list[StoreResult] = []
         for start in range(0, len(many), _AT_ONCE):
-            prepared = [self._prepare(user_id, new) for new in many[start : start + _AT_ONCE]]
+            prepared = await self._prepare_all(user_id, many[start : start + _AT_ONCE])
             answers = iter(await self._acknowledge_many([m for m in prepared if isinstance(m, Memory)]))
             results += [
                 memory if isinstance(memory, StoreResult) else await self._finish(memory, next(answers))
                 for memory in prepared
             ]
         return results
+
+    async def _prepare_all(self, user_id: str, many: Sequence[NewMemory]) -> list[Memory | StoreResult]:
+        """Ask what the owner wishes before anything is read, scored or stored."""
+        try:
+            preferences = await self._preferences.get(user_id)
+        except InvalidInputError as error:
+            return [StoreResult(success=False, error=str(error)) for _ in many]
+        if reason := preferences.why_not_stored(utc_now()):
+            return [StoreResult(success=False, error=reason, is_unwanted=True) for _ in many]
+        return [self._prepare(user_id, _keep_private(new) if preferences.keeps_private else new) for new in many]
 
     def _prepare(self, user_id: str, new: NewMemory) -> Memory | StoreResult:
         try:
@@ -127,3 +141,10 @@ class Recorder:
         if outcome is WriteOutcome.FORGOTTEN:
             raise InvalidInputError("This was forgotten before, and stays so.")
         return Durability.COMMITTED, outcome is WriteOutcome.WRITTEN
+
+
+def _keep_private(new: NewMemory) -> NewMemory:
+    """Let what is said in a conversation surface to its owner alone; what somebody publishes on purpose stays so."""
+    if new.source != "conversation":
+        return new
+    return new.model_copy(update={"audience": Audience.owner(), "project_id": None})

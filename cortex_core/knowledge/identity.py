@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from cortex_core.audience import Audience
 from cortex_core.cleaning import check_json
-from cortex_core.errors import InvalidInputError, StoreUnavailableError
-from cortex_core.models import Fact, Memory, MemoryType, utc_now
+from cortex_core.errors import InvalidInputError, NotFoundError, StoreUnavailableError
+from cortex_core.models import Fact, Memory, MemoryType, Model, utc_now
 from cortex_core.scoring import calculate_importance
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
@@ -34,6 +34,13 @@ class Identity:
     def heard_by(self, audience: Audience) -> dict[str, JsonValue]:
         """Return the attributes that may surface there."""
         return {name: value for name, value in self.values.items() if audience.may_hear(self.audiences[name])}
+
+
+class ProfileEntry(Model):
+    """What is known under one name, and the memories that it rests on, oldest first."""
+
+    fact: Fact
+    evidence: list[Memory]
 
 
 class IdentityKeeper:
@@ -99,6 +106,23 @@ class IdentityKeeper:
             await self._redis.clear_identity(user_id)
             await self.load(user_id)  # so that Clara knows it also while Postgres is away
         return fact
+
+    async def get_profile(self, user_id: str) -> list[ProfileEntry]:
+        """Return each attribute's current fact, by name, with what it rests on."""
+        facts = await self._postgres.identity.list_current(check_user_id(user_id))
+        evidence = await self._postgres.identity.list_evidence(user_id)
+        return [ProfileEntry(fact=fact, evidence=evidence.get(fact.id, [])) for fact in facts]
+
+    async def set_audience(self, user_id: str, attribute: str, audience: Audience) -> None:
+        """Let an attribute surface there from now on.
+
+        Raises:
+            NotFoundError: Nothing is known under that name.
+            StoreUnavailableError: A store is away.
+        """
+        if not await self._postgres.identity.set_audience(check_user_id(user_id), attribute, audience):
+            raise NotFoundError("Nothing is known of you under that name any more.")
+        await self._redis.clear_identity(user_id)
 
     async def history(self, user_id: str, attribute: str | None = None) -> list[Fact]:
         """Return everything that ever held, oldest first."""

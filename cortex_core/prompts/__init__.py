@@ -28,6 +28,18 @@ def build_reply_prompt(*, name: str, memories: str, speaker: str, text: str) -> 
     return Prompt(system=_load("clara").substitute(name=name).strip(), user=f"{memories}\n\n{said}".strip())
 
 
+def build_topic_prompt(*, task: str, topic: str, message: str) -> Prompt:
+    """Build the prompt that asks whether a message goes on with the task at hand, CONTINUE, or not, SWITCH (TDD 9.2).
+
+    Args:
+        task: What is being done; may be empty.
+        topic: What is being talked about; may be empty.
+        message: What was said.
+    """
+    data = json.dumps({"task": task, "topic": topic, "message": message}, ensure_ascii=False)
+    return Prompt(system=_load("topic").substitute().strip(), user=data)
+
+
 @cache
 def _load(task: str) -> Template:
     return Template((files("cortex_core.prompts") / "templates" / f"{task}.md").read_text("utf-8"))

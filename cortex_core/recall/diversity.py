@@ -1,5 +1,6 @@
 """Keeps a context from saying one thing five times."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import inf
 
@@ -48,6 +49,18 @@ def without_repeats(memories: Iterable[Memory], *shown: Iterable[Memory]) -> lis
     """Return the memories but for those that are shown already."""
     ids = {memory.id for section in shown for memory in section}
     return [memory for memory in memories if memory.id not in ids]
+
+
+def share_places(memories: Iterable[Memory], *, limit: int) -> list[Memory]:
+    """Return the first memories, but none of their authors in more than half of the places."""
+    chosen: list[Memory] = []
+    places: Counter[str] = Counter()
+    for memory in memories:
+        author = memory.author_id or memory.user_id
+        if len(chosen) < limit and places[author] < max(1, limit // 2):
+            places[author] += 1
+            chosen.append(memory)
+    return chosen
 
 
 def _text_of(content: str) -> str:

@@ -38,6 +38,9 @@ class Ranking:
     relevance: float | None
 
 
+NOTHING = Ranking([], 0, None)
+
+
 def rank(
     candidates: Sequence[Candidate],
     relevance: Relevance,

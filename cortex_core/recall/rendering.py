@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from tokenizers import Tokenizer
 
 from cortex_core.models import Degradation, Memory
+from cortex_core.recall.people import REPLIED_TO
 
 _MAX_ITEM_CHARS = 1000
 MAX_WORKING = 10
@@ -109,8 +110,10 @@ def _take_turns(sections: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, st
 
 def _line(memory: Memory) -> str:
     speaker = memory.author_name or memory.author_id or memory.user_id
+    replied_to = memory.metadata.get(REPLIED_TO)
+    to = f" to {_quote(replied_to)}" if replied_to else ""
     doubt = " (weak match)" if memory.is_weak else ""
-    return f"- {memory.created_at:%Y-%m-%d %H:%M} {_quote(speaker)}: {_quote(memory.content)}{doubt}"
+    return f"- {memory.created_at:%Y-%m-%d %H:%M} {_quote(speaker)}{to}: {_quote(memory.content)}{doubt}"
 
 
 def _quote(value: JsonValue) -> str:

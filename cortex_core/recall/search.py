@@ -1,4 +1,4 @@
-"""Search over long-term memory: one local embedding, one Postgres round trip, one ranking off the event loop."""
+"""Search over long-term memory: one local embedding, a Postgres statement for each scope, one ranking off the loop."""
 
 import asyncio
 import time
@@ -12,19 +12,20 @@ from cortex_core.errors import InvalidInputError, ProviderError
 from cortex_core.late_interaction import Embedding
 from cortex_core.models import Degradation, Memory, MemoryType, SearchResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
-from cortex_core.recall.ranking import Ranking, rank
+from cortex_core.recall.ranking import NOTHING, Ranking, rank
 from cortex_core.recall.relevance import is_question, weigh
 from cortex_core.recall.timeframe import read_timeframe
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.candidates import Inquiry
+from cortex_core.stores.postgres.scope import Scope
 from cortex_core.words import split_words
 
 _READ_CHARS = 8000
 
 
 class Searcher:
-    """Finds an owner's memories by what they mean and by their words."""
+    """Finds memories by what they mean and by their words."""
 
     def __init__(
         self, retrieval: RetrievalConfig, embedding: EmbeddingConfig, postgres: PostgresStore, embedder: CachingEmbedder
@@ -40,29 +41,46 @@ class Searcher:
         query: str,
         *,
         audience: Audience,
+        channel_id: str | None = None,
         project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         limit: int,
         asked_at: datetime | None = None,
         explain: bool = False,
     ) -> SearchResult:
-        """Return the best matches.
+        """Return the best matches among one's own, and what a project shares if that or a channel is named.
 
         Raises:
             InvalidInputError: The query is empty, the limit isn't positive or `asked_at` has no time zone.
             StoreUnavailableError: Postgres is away.
         """
+        scopes = [Scope.own(check_user_id(user_id), audience)]
+        if channel_id is not None or project_id is not None:
+            scopes.append(Scope.shared(user_id, audience, channel_id=channel_id, project_id=project_id))
+        return await self.search_in(
+            scopes, query, memory_types=memory_types, limit=limit, asked_at=asked_at, explain=explain
+        )
+
+    async def search_in(
+        self,
+        scopes: Sequence[Scope],
+        query: str,
+        *,
+        memory_types: Sequence[MemoryType] | None = None,
+        limit: int,
+        asked_at: datetime | None = None,
+        explain: bool = False,
+    ) -> SearchResult:
+        """Return the best matches among the memories of these scopes; raises as `search` does."""
         started = time.perf_counter()
         query = clean_query(query)
         if limit < 1:
             raise InvalidInputError("limit is the most memories to return, 1 or more.")
         embedding = await self.embed(query)
         found = await self.find(
-            user_id,
+            scopes,
             query,
             embedding,
-            audience=audience,
-            project_id=project_id,
             memory_types=memory_types,
             limit=limit,
             asked_at=asked_at,
@@ -87,12 +105,10 @@ class Searcher:
 
     async def find(
         self,
-        user_id: str,
+        scopes: Sequence[Scope],
         query: str,
         embedding: Embedding | None,
         *,
-        audience: Audience,
-        project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         limit: int,
         asked_at: datetime | None = None,
@@ -104,24 +120,26 @@ class Searcher:
         if asked_at.tzinfo is None:
             raise InvalidInputError("asked_at needs a time zone; use datetime.now(UTC) or the like.")
         timeframe = read_timeframe(query, asked_at)
-        candidates = await self._postgres.candidates.find(
+        inquiries = [
             Inquiry(
-                user_id=check_user_id(user_id),
+                scope=scope,
                 text=query,
                 vector=embedding.vector if embedding else None,
-                heard=audience.heard(),
-                project_id=clean_text(project_id) if project_id else None,
                 memory_types=memory_types,
                 since=timeframe.since if timeframe.since and timeframe.since.year > 1 else None,
                 until=timeframe.until,
             )
-        )
+            for scope in scopes
+        ]
+        found = await asyncio.gather(*map(self._postgres.candidates.find, inquiries))
+        # What somebody told a project is both among the own and the shared memories.
+        candidates = list({c.key: c for part in found for c in part}.values())
 
         asked = split_words(query)
         # The same question, asked before, is no answer to itself.
         candidates = [c for c in candidates if not is_question(c.content) or split_words(c.content) != asked]
         if not candidates:
-            return Ranking([], 0, None)
+            return NOTHING
 
         def order() -> Ranking:
             relevance = weigh(query, embedding.pieces if embedding else None, candidates)

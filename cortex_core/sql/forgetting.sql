@@ -6,24 +6,66 @@ ON CONFLICT (user_id) DO UPDATE SET forgotten_at = excluded.forgotten_at
 SELECT pg_advisory_xact_lock(hashtext('cortex writes'))
 
 -- name: bury
-INSERT INTO tombstones AS t (memory_id, user_id, version) SELECT unnest($2::uuid[]), $1, $3
-ON CONFLICT (memory_id, user_id) DO UPDATE SET version = greatest(t.version, excluded.version)
+INSERT INTO tombstones AS t (memory_id, user_id, version, forgotten_at) SELECT unnest($2::uuid[]), $1, $3, $4
+ON CONFLICT (memory_id, user_id) DO UPDATE SET
+    version = greatest(t.version, excluded.version), forgotten_at = greatest(t.forgotten_at, excluded.forgotten_at)
 
--- name: facts_resting_on
--- Facts that lose all their evidence with these memories.
-SELECT fact_id FROM evidence WHERE user_id = $1 GROUP BY fact_id HAVING bool_and(memory_id = ANY($2::uuid[]))
+-- fragment: bury_contents
+-- Of $1, what is gone: from another source, too, it can't be learned again if it was said up to then.
+buried AS (
+    INSERT INTO forgotten_contents AS f (user_id, digest, forgotten_at)
+    SELECT $1, digest_of($1, content), max(until) FROM gone GROUP BY 2
+    ON CONFLICT (user_id, digest) DO UPDATE SET forgotten_at = greatest(f.forgotten_at, excluded.forgotten_at)
+)
+SELECT id FROM gone
+
+-- name: list_doomed
+-- A version after $3 stays, with all that rests on it.
+SELECT id FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3
+
+-- name: list_touched_facts
+-- Facts that lose evidence with these memories, and the audiences of what is left of it: null if nothing is.
+SELECT f.id, f.audience, array_agg(DISTINCT m.audience) FILTER (WHERE m.id <> ALL($2::uuid[])) AS audiences_left
+FROM identity_facts AS f
+JOIN evidence AS e ON e.user_id = f.user_id AND e.fact_id = f.id
+JOIN memories AS m ON m.user_id = e.user_id AND m.id = e.memory_id
+WHERE f.user_id = $1 AND f.id IN (SELECT fact_id FROM evidence WHERE user_id = $1 AND memory_id = ANY($2))
+GROUP BY f.id, f.audience
+
+-- name: narrow_fact
+UPDATE identity_facts SET audience = $3 WHERE user_id = $1 AND id = $2
+
+-- fragment: gone_facts
+RETURNING id, attribute || ': ' || coalesce(value #>> '{}', 'null') AS content, $2::timestamptz AS until
 
 -- name: delete_facts
-DELETE FROM identity_facts WHERE user_id = $1 AND id = ANY($2::uuid[]) RETURNING id
+WITH gone AS (
+    DELETE FROM identity_facts WHERE user_id = $1 AND id = ANY($3::uuid[]) {{gone_facts}}
+), {{bury_contents}}
 
 -- name: delete_all_facts
-DELETE FROM identity_facts WHERE user_id = $1 RETURNING id
+WITH gone AS (
+    DELETE FROM identity_facts WHERE user_id = $1 {{gone_facts}}
+), {{bury_contents}}
+
+-- fragment: gone_memories
+RETURNING id, content, greatest($2::timestamptz, created_at) AS until
 
 -- name: delete_memories
-DELETE FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3 RETURNING id
+WITH gone AS (
+    DELETE FROM memories WHERE user_id = $1 AND id = ANY($3::uuid[]) {{gone_memories}}
+), {{bury_contents}}
 
 -- name: delete_all_memories
-DELETE FROM memories WHERE user_id = $1 RETURNING id
+WITH gone AS (
+    DELETE FROM memories WHERE user_id = $1 {{gone_memories}}
+), {{bury_contents}}
+
+-- name: delete_contradictions
+DELETE FROM contradictions WHERE user_id = $1 AND (memory_a = ANY($2::uuid[]) OR memory_b = ANY($2)) RETURNING id
+
+-- name: delete_all_contradictions
+DELETE FROM contradictions WHERE user_id = $1 RETURNING id
 
 -- name: delete_dead_letters
 DELETE FROM dead_letters WHERE user_id = $1 AND ($2::uuid[] IS NULL OR memory_id = ANY($2)) RETURNING id

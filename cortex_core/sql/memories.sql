@@ -30,14 +30,47 @@ WITH incoming AS MATERIALIZED (
     SELECT i.*, m.id IS NULL AS is_new
     FROM incoming AS i
     LEFT JOIN memories AS m USING (user_id, id)
+    LEFT JOIN LATERAL (  -- worked out for those alone who ever forgot something
+        SELECT digest_of(i.user_id, i.content) AS digest
+        WHERE EXISTS (SELECT FROM forgotten_contents AS f WHERE f.user_id = i.user_id)
+    ) AS named ON true
     WHERE NOT EXISTS (
         SELECT FROM tombstones AS t
         WHERE t.memory_id = i.id AND (t.user_id = i.user_id OR t.user_id IS NULL) AND t.version >= i.version
     )
-    AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = i.user_id AND o.forgotten_at >= i.acknowledged_at)
+    AND NOT EXISTS (
+        SELECT FROM owners AS o
+        WHERE o.user_id = i.user_id AND (o.forgotten_at >= i.acknowledged_at OR o.opted_out_at <= i.acknowledged_at)
+    )
+    AND (
+        m.version >= i.version  -- it stands already, and nothing is written
+        OR NOT EXISTS (  -- forgotten after it was said, or edited: learnt from another source it stays so
+            SELECT FROM forgotten_contents AS f
+            WHERE f.user_id = i.user_id AND f.digest = named.digest
+                AND f.forgotten_at >= i.created_at AND extract(epoch FROM f.forgotten_at) * 1000 >= i.version
+        )
+    )
+), buried AS (  -- what was forgotten on its way here is known only now
+    INSERT INTO forgotten_contents AS f (user_id, digest, forgotten_at)
+    SELECT i.user_id, digest_of(i.user_id, i.content), max(gone.forgotten_at)
+    FROM incoming AS i, LATERAL (
+        SELECT t.forgotten_at
+        FROM tombstones AS t
+        WHERE t.memory_id = i.id AND (t.user_id = i.user_id OR t.user_id IS NULL) AND t.version >= i.version
+        UNION ALL
+        SELECT o.forgotten_at FROM owners AS o WHERE o.user_id = i.user_id AND o.forgotten_at >= i.acknowledged_at
+    ) AS gone
+    GROUP BY 1, 2
+    ON CONFLICT (user_id, digest) DO UPDATE SET forgotten_at = greatest(f.forgotten_at, excluded.forgotten_at)
 ), placed AS (
     SELECT
         a.*,
+        -- Nobody tells a project anything without belonging to it at this moment; it stays one's own.
+        (
+            SELECT p.project_id
+            FROM project_members AS p JOIN projects ON projects.id = p.project_id
+            WHERE p.project_id = a.project_id AND p.user_id = a.user_id AND projects.archived_at IS NULL
+        ) AS own_project_id,
         CASE WHEN a.channel_id IS NOT NULL AND a.is_new THEN
             coalesce(
                 (SELECT max(m.position) FROM memories AS m WHERE m.user_id = a.user_id AND m.channel_id = a.channel_id), -1
@@ -51,7 +84,8 @@ WITH incoming AS MATERIALIZED (
         channel_id, position, tags, metadata, embedding, embedding_model_id
     )
     SELECT
-        user_id, id, author_id, author_name, project_id, audience, memory_type, status, content, decode(content_hash, 'hex'),
+        user_id, id, author_id, author_name, own_project_id, audience, memory_type, status, content,
+        decode(content_hash, 'hex'),
         emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
         channel_id, position, tags, metadata, embedding,
         CASE WHEN embedding IS NOT NULL THEN $4::smallint END
@@ -59,9 +93,9 @@ WITH incoming AS MATERIALIZED (
     ORDER BY ord
     ON CONFLICT (user_id, id) DO UPDATE SET
         content = excluded.content, content_hash = excluded.content_hash, author_name = excluded.author_name,
-        audience = excluded.audience, memory_type = excluded.memory_type, emotional_score = excluded.emotional_score,
-        importance = excluded.importance, version = excluded.version, tags = excluded.tags, metadata = excluded.metadata,
-        embedding = excluded.embedding, embedding_model_id = excluded.embedding_model_id, embedding_error = NULL,
+        audience = excluded.audience, project_id = excluded.project_id, memory_type = excluded.memory_type,
+        emotional_score = excluded.emotional_score, importance = excluded.importance, version = excluded.version,
+        tags = excluded.tags, metadata = excluded.metadata, embedding = excluded.embedding, embedding_model_id = excluded.embedding_model_id, embedding_error = NULL,
         updated_at = now()
     WHERE m.version < excluded.version
     RETURNING m.user_id, m.id
@@ -95,30 +129,28 @@ SELECT * FROM memories WHERE user_id = $1 AND source_id = $2
 -- name: owners_of_source
 SELECT user_id FROM memories WHERE source_id = $1
 
--- name: list
+-- fragment: listed
 -- A parameter that is null doesn't filter.
+<scope>
+    AND ($4::text[] IS NULL OR m.memory_type = ANY($4))
+    AND ($5::text IS NULL OR m.status = $5)
+    AND ($6::timestamptz IS NULL OR m.created_at >= $6)
+    AND ($7::timestamptz IS NULL OR m.created_at < $7)
+
+-- name: list
+-- $1 to $3 as in scope.sql.
 SELECT *
-FROM memories
-WHERE user_id = $1
-    AND ($2::text[] IS NULL OR memory_type = ANY($2))
-    AND ($3::text IS NULL OR status = $3)
-    AND ($4::timestamptz IS NULL OR created_at >= $4)
-    AND ($5::timestamptz IS NULL OR created_at < $5)
-    AND ($6::text[] IS NULL OR audience = ANY($6))
-    AND ($7::text IS NULL OR project_id = $7)
+FROM memories AS m
+WHERE {{listed}}
 ORDER BY created_at DESC, position DESC, id DESC
 LIMIT $8 OFFSET $9
 
 -- name: count
-SELECT count(*)
-FROM memories
-WHERE user_id = $1
-    AND ($2::text[] IS NULL OR memory_type = ANY($2))
-    AND ($3::text IS NULL OR status = $3)
-    AND ($4::timestamptz IS NULL OR created_at >= $4)
-    AND ($5::timestamptz IS NULL OR created_at < $5)
-    AND ($6::text[] IS NULL OR audience = ANY($6))
-    AND ($7::text IS NULL OR project_id = $7)
+SELECT count(*) FROM memories AS m WHERE {{listed}}
+
+-- name: open_projects
+-- $1 to $3 as in scope.sql.
+SELECT project_id, name FROM (SELECT id AS project_id, name FROM projects) AS m WHERE <scope> ORDER BY project_id
 
 -- name: update
 -- $3 holds the new values as JSON; what it doesn't name stays.
@@ -134,6 +166,23 @@ FROM json_to_record($3::json) AS n (
 )
 WHERE m.user_id = $1 AND m.id = $2
 RETURNING m.id
+
+-- name: retire
+UPDATE memories SET status = 'superseded', valid_to = greatest($3, valid_from), updated_at = now()
+WHERE user_id = $1 AND id = $2
+RETURNING id
+
+-- name: set_audience
+-- Whoever keeps a memory to themselves takes it back from its project too.
+UPDATE memories SET
+    audience = $3, project_id = CASE WHEN $3 <> 'owner' THEN project_id END, updated_at = now()
+WHERE user_id = $1 AND id = $2
+RETURNING id
+
+-- name: list_by_key
+-- $1 to $3 as in scope.sql, $4 owners and $5 ids.
+SELECT * FROM memories AS m
+WHERE <scope> AND (m.user_id, m.id) IN (SELECT * FROM unnest($4::text[], $5::uuid[]))
 
 -- name: count_accesses
 UPDATE memories AS m SET access_count = m.access_count + u.times, last_accessed = now()

@@ -13,7 +13,8 @@ PREFIX = "cortex"
 JOURNAL = f"{PREFIX}:journal"
 """The write journal, one stream for all owners."""
 
-_MAX_ID_LENGTH = 200
+_MAX_USER_ID_LENGTH = 200
+_MAX_ID_LENGTH = 100
 
 
 def check_user_id(user_id: str) -> str:
@@ -22,10 +23,29 @@ def check_user_id(user_id: str) -> str:
     Raises:
         InvalidInputError: It is empty, too long, or can't be stored as text.
     """
-    storable = isinstance(user_id, str) and "\0" not in user_id and user_id.encode(errors="ignore").decode() == user_id
-    if not storable or not 1 <= len(user_id) <= _MAX_ID_LENGTH:
-        raise InvalidInputError(f"A user id is text of 1 to {_MAX_ID_LENGTH} characters without NUL or surrogates.")
-    return user_id
+    return _check_id("user", user_id, _MAX_USER_ID_LENGTH)
+
+
+def check_project_id(project_id: str) -> str:
+    """Return the id unchanged, or raise what `check_user_id` raises."""
+    return _check_id("project", project_id, _MAX_ID_LENGTH)
+
+
+def check_channel_id(channel_id: str) -> str:
+    """Return the id unchanged, or raise what `check_user_id` raises."""
+    return _check_id("channel", channel_id, _MAX_ID_LENGTH)
+
+
+def _check_id(kind: str, value: str, most: int) -> str:
+    storable = isinstance(value, str) and "\0" not in value and value.encode(errors="ignore").decode() == value
+    if not storable or not 1 <= len(value) <= most:
+        raise InvalidInputError(f"A {kind} id is text of 1 to {most} characters without NUL or surrogates.")
+    return value
+
+
+def channel_key(channel_id: str) -> str:
+    """STRING: `<version>:<JSON of the channel's settings>`, for five minutes."""
+    return f"{PREFIX}:channel:{quote(check_channel_id(channel_id), safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,11 @@ class UserKeys:
         return self._key("session")
 
     @property
+    def preferences(self) -> str:
+        """STRING: JSON of what the user wishes, for five minutes."""
+        return self._key("preferences")
+
+    @property
     def payloads(self) -> str:
         """HASH: memory id → `<version>:<content hash>:<JSON>`."""
         return self._key("payloads")
@@ -71,10 +96,15 @@ class UserKeys:
         return self._key("recent")
 
     @property
+    def replies(self) -> str:
+        """LIST: JSON of what the last replies drew on, newest first; lives a week."""
+        return self._key("replies")
+
+    @property
     def meta(self) -> str:
         """HASH: notes about the user for background work."""
         return self._key("meta")
 
     def all(self) -> tuple[str, ...]:
         """Every key that holds something of this user."""
-        return (self.identity, self.session, self.payloads, self.working, self.recent, self.meta)
+        return (self.identity, self.session, self.payloads, self.working, self.recent, self.replies, self.meta)

@@ -13,21 +13,28 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid7
 from pydantic import JsonValue
+from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.typing import EncodableT
 
 from cortex_core.config import RedisConfig
 from cortex_core.errors import InvalidInputError
 from cortex_core.late_interaction import Embedding
-from cortex_core.models import MAX_VERSION, Memory, hash_content, utc_now
+from cortex_core.models import MAX_VERSION, ChannelSettings, Memory, Preferences, hash_content, utc_now
 from cortex_core.stores.breaker import Breaker
-from cortex_core.stores.keys import JOURNAL, UserKeys
+from cortex_core.stores.keys import JOURNAL, UserKeys, channel_key
 from cortex_core.stores.redis_connection import as_text, connect, translate_errors
 
 _log = logging.getLogger("cortex.redis")
 
 _LOADED_AT = "updated_at"
+_CHANNEL_TTL = timedelta(minutes=5)
+_SILENT_CHANNEL_TTL = timedelta(days=1)
 _IDENTITY_TTL = timedelta(hours=1)  # so that a cache which missed a change, with Redis away, can't stay wrong for long
+
+_PREFERENCES_TTL = timedelta(minutes=5)
+_REPLIES_TTL = timedelta(days=7)
+_REPLIES_KEPT = 20
 
 MAX_SESSION_CHARS = 100_000
 SESSION_TOO_LONG = f"A session's state has at most {MAX_SESSION_CHARS:,} characters."
@@ -49,11 +56,13 @@ class HotContext:
     Attributes:
         identity: None if it has to be loaded from Postgres.
         working: Newest first.
+        preferences: None if they have to be loaded from Postgres.
     """
 
     identity: dict[str, JsonValue] | None
     session: dict[str, JsonValue]
     working: list[Memory]
+    preferences: Preferences | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +114,15 @@ class RedisStore:
         """Return everything that a turn needs, in one round trip."""
         keys = UserKeys(user_id)
         with self._guard():
-            identity, session, payloads = await self._load(
-                keys=[keys.identity, keys.session, keys.payloads, keys.working],
+            identity, session, payloads, preferences = await self._load(
+                keys=[keys.identity, keys.session, keys.payloads, keys.working, keys.preferences],
                 args=[_milliseconds(utc_now()), _milliseconds(self.session_ttl)],
             )
         return HotContext(
             identity=_read_pairs(identity) or None,
             session=_read_pairs(session),
             working=_newest_first(_read_payloads(user_id, payloads)),
+            preferences=_read_preferences(preferences),
         )
 
     # Identity: a cache of what Postgres holds
@@ -161,6 +171,24 @@ class RedisStore:
                 pipe.set(keys.identity_token, uuid7.uuid7().hex, ex=_IDENTITY_TTL)
                 pipe.delete(keys.identity)
                 await pipe.execute()
+
+    # Preferences: a cache of what Postgres holds
+
+    async def get_preferences(self, user_id: str) -> Preferences | None:
+        """Return the cached wishes; None if they have to be loaded."""
+        with self._guard():
+            return _read_preferences(await self.client.get(UserKeys(user_id).preferences))
+
+    async def cache_preferences(self, user_id: str, preferences: Preferences) -> None:
+        """Cache what was read from Postgres, unless somebody changed it meanwhile."""
+        key = UserKeys(user_id).preferences
+        with self._guard():
+            await self.client.set(key, preferences.model_dump_json(), ex=_PREFERENCES_TTL, nx=True)
+
+    async def set_preferences(self, user_id: str, preferences: Preferences) -> None:
+        """Cache what was changed in Postgres."""
+        with self._guard():
+            await self.client.set(UserKeys(user_id).preferences, preferences.model_dump_json(), ex=_PREFERENCES_TTL)
 
     # Session
 
@@ -303,6 +331,23 @@ class RedisStore:
                 ids, had_session, *_ = await pipe.execute()
         return ForgottenHot([UUID(as_text(member)) for member in ids], had_session=bool(had_session))
 
+    # Replies
+
+    async def add_reply(self, user_id: str, reply: str) -> None:
+        """Put what a reply drew on at the head of the last ones."""
+        key = UserKeys(user_id).replies
+        with self._guard():
+            async with self.client.pipeline(transaction=True) as pipe:
+                pipe.lpush(key, reply)
+                pipe.ltrim(key, 0, _REPLIES_KEPT - 1)
+                pipe.expire(key, _REPLIES_TTL)
+                await pipe.execute()
+
+    async def get_replies(self, user_id: str) -> list[str]:
+        """Return what the last replies drew on, newest first."""
+        with self._guard():
+            return [as_text(reply) for reply in await self.client.lrange(UserKeys(user_id).replies, 0, -1)]
+
     # Recent buffer and notes
 
     async def add_recent(self, user_id: str, memory_id: UUID) -> None:
@@ -332,6 +377,40 @@ class RedisStore:
         with self._guard():
             await self.client.hset(UserKeys(user_id).meta, mapping=_write_fields(updates))
 
+    # Channels: a cache of what Postgres holds
+
+    async def get_channel(self, channel_id: str) -> ChannelSettings | None:
+        """Return the cached settings; None if they have to be loaded from Postgres."""
+        with self._guard():
+            payload = await self.client.get(channel_key(channel_id))
+        return None if payload is None else _read_channel(payload)[1]
+
+    async def cache_channel(self, settings: ChannelSettings, *, version: int) -> None:
+        """Cache settings for five minutes, unless the same or a later version of them stands already.
+
+        Those of a channel that isn't listened to stay for a day, so that it isn't either while Postgres is away.
+        """
+        key = channel_key(settings.channel_id)
+        ttl = _CHANNEL_TTL if settings.is_captured else _SILENT_CHANNEL_TTL
+
+        async def replace(pipe: Pipeline) -> None:
+            held = await pipe.get(key)
+            pipe.multi()  # type: ignore[no-untyped-call]
+            if held is None or _read_channel(held)[0] < version:
+                pipe.set(key, f"{version}:{settings.model_dump_json()}", ex=ttl)
+
+        with self._guard():
+            await self.client.transaction(replace, key)
+
+    async def drop_channels(self, channel_ids: Sequence[str]) -> None:
+        """Drop the cached settings of channels that are gone."""
+        with self._guard():
+            await self.client.delete(*map(channel_key, channel_ids))
+
+
+def _read_preferences(cached: bytes | str | None) -> Preferences | None:
+    return None if cached is None else Preferences.model_validate_json(cached)
+
 
 def parse_payload(payload: bytes | str) -> Memory:
     """Read what `remember` wrote.
@@ -355,6 +434,15 @@ def _read_payloads(user_id: str, payloads: Sequence[bytes | None]) -> Iterator[M
             yield parse_payload(payload)
         except ValueError:
             _log.warning("A working memory of %s can't be read by this version of Cortex.", user_id)
+
+
+def _read_channel(payload: bytes | str) -> tuple[int, ChannelSettings | None]:
+    """Return version and settings; none if another version of Cortex wrote what this one can't read."""
+    version, _, body = as_text(payload).partition(":")
+    try:
+        return int(version), ChannelSettings.model_validate_json(body)
+    except ValueError:
+        return 0, None
 
 
 def _newest_first(memories: Iterator[Memory]) -> list[Memory]:

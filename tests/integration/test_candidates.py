@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.candidates import SEEDS_BY_VECTOR, SEEDS_BY_WORDS, Candidate, Inquiry
 from cortex_core.stores.postgres.store import PendingWrite
-from tests.harness import Connect
+from tests.harness import Connect, own
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,9 +51,17 @@ async def write(store: PostgresStore, memories: list[Memory], embedding: Embeddi
 
 
 async def candidates_of(
-    store: PostgresStore, text: str = "", near: Embedding | None = None, *, user_id: str = "ann", **scope
+    store: PostgresStore,
+    text: str = "",
+    near: Embedding | None = None,
+    *,
+    user_id: str = "ann",
+    heard: Collection[str] | None = None,
+    **filters,
 ) -> dict[str, Candidate]:
-    found = await store.candidates.find(Inquiry(user_id, text, near.vector if near else None, **scope))
+    found = await store.candidates.find(
+        Inquiry(own(user_id, heard=heard), text, near.vector if near else None, **filters)
+    )
     assert len({candidate.id for candidate in found}) == len(found)
     return {candidate.content: candidate for candidate in found}
 
@@ -205,7 +213,7 @@ class TestNeighbours:
         found = await candidates_of(store, "zeppelin")
 
         assert set(found) == {"c3", "c4", "the zeppelin", "c6", "c7"}
-        assert found["c4"].place == ("c", 4)
+        assert found["c4"].place == (("ann", "c"), 4)
         assert (found["the zeppelin"].matched.bit_count(), found["c4"].matched) == (1, 0)
 
     async def test_they_are_compared_too(self, store: PostgresStore):
@@ -232,7 +240,6 @@ class TestNeighbours:
         [
             {"audience": "channel:1:2"},
             {"audience": "owner"},
-            {"project_id": "other"},
             {"memory_type": MemoryType.IDENTITY},
             {"status": MemoryStatus.ARCHIVED},
             {"status": MemoryStatus.SUPERSEDED},
@@ -240,7 +247,7 @@ class TestNeighbours:
         ids=str,
     )
     async def test_only_within_the_scope(self, store: PostgresStore, hidden: dict):
-        heard = {"audience": "guild:1", "project_id": "p"}
+        heard = {"audience": "guild:1"}
         conversation = turns(7, **heard)
         conversation[2] = a_memory("zeppelin beside", channel_id="c", **{**heard, **hidden})
         conversation[3] = a_memory("the zeppelin", channel_id="c", **heard)
@@ -250,8 +257,7 @@ class TestNeighbours:
         found = await candidates_of(
             store,
             "zeppelin",
-            heard=frozenset({"guild:1", "everywhere"}),
-            project_id="p",
+            heard={"guild:1", "everywhere"},
             memory_types=[MemoryType.EPISODIC],
         )
 
@@ -311,9 +317,9 @@ class TestTime:
     async def test_but_only_within_the_scope(self, store: PostgresStore):
         in_time = WHEN + timedelta(days=11)
         await store.store(a_memory("foreign", user_id="ben", created_at=in_time))
-        await store.store(a_memory("of a project", project_id="p", created_at=in_time))
+        await store.store(a_memory("said to a few", audience="channel:1:2", created_at=in_time))
 
-        found = await candidates_of(store, "?", since=in_time, heard=frozenset({"owner"}))
+        found = await candidates_of(store, "?", since=in_time, heard={"owner"})
 
         assert set(found) == {"day 11", "day 12"}
 
@@ -435,7 +441,8 @@ class TestPlan:
             )
             await connection.execute("ANALYZE memories, memory_pieces")
             await connection.execute("SET plan_cache_mode = force_generic_plan")
-            await connection.execute("PREPARE few AS " + load_queries("recall")["few"])
+            await connection.execute("SET ROLE cortex_reader; SET cortex.actor = 'user7'")
+            await connection.execute("PREPARE few AS " + own().limit(load_queries("recall")["few"]))
             yield connection
 
     @staticmethod
@@ -443,7 +450,7 @@ class TestPlan:
         """Every step of the plan as it was run."""
         explained = await connection.fetchval(
             "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE few("
-            "'user7', '[1,0]', 1, 'common words and number 42', NULL, NULL, NULL, NULL, NULL, 30, 20)"
+            "'user7', NULL, NULL, NULL, '[1,0]', 1, 'common words and number 42', NULL, NULL, 30, 20)"
         )
 
         def below(node: dict) -> Iterator[dict]:
@@ -474,7 +481,11 @@ class TestPlan:
         pieces = [node for node in nodes if node.get("Relation Name") == "memory_pieces"]
         assert [node["Index Name"] for node in pieces] == ["memory_pieces_pkey"]
         rows = [node for node in nodes if node.get("Index Name") == "memories_pkey"]
-        lookups = {(node["Actual Rows"], node["Actual Loops"]) for node in (*pieces, *rows) if node["Actual Rows"] <= 1}
+        lookups = {
+            (node["Actual Rows"], node["Actual Loops"])
+            for node in (*pieces, *rows)
+            if node["Actual Loops"] and node["Actual Rows"] <= 1
+        }
         [(each, candidates)] = lookups
         assert each == 1
         assert SEEDS_BY_VECTOR < candidates <= self.EACH

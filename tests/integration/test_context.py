@@ -67,7 +67,7 @@ def counted_round_trips(memory: MemoryManager) -> Iterator[Counter[str]]:
         yield trips
 
 
-async def test_a_turn_costs_one_round_trip_to_each_server(memory: MemoryManager):
+async def test_a_turn_asks_each_server_once(memory: MemoryManager):
     await memory.store("ann", "My cat is called Miso.")
     await memory.update_identity("ann", "name", "Ann")
     await memory.start_session("ann")
@@ -80,7 +80,7 @@ async def test_a_turn_costs_one_round_trip_to_each_server(memory: MemoryManager)
         context = await memory.get_context("ann", "what is my cat called?")
 
     assert context.identity == {"name": "Ann"}
-    assert trips == {"redis": 1, "postgres": 1}
+    assert trips == {"redis": 1, "postgres": 2}, "one statement, after the one that says for whom it is"
 
 
 async def test_without_a_query_postgres_is_not_asked(memory: MemoryManager):
@@ -91,13 +91,13 @@ async def test_without_a_query_postgres_is_not_asked(memory: MemoryManager):
     assert trips == {"redis": 1}
 
 
-async def test_storing_costs_one_round_trip(memory: MemoryManager):
+async def test_storing_asks_what_its_owner_wishes_and_then_costs_one_round_trip(memory: MemoryManager):
     await memory.store("ann", "the script is loaded now")
     await memory.flush()
     with counted_round_trips(memory) as trips:
         await memory.store("ann", "one more")
 
-    assert trips["redis"] == 1
+    assert trips["redis"] == 2
 
 
 async def test_a_message_is_embedded_once_on_its_way(memory_config: MemoryConfig):
@@ -173,9 +173,7 @@ async def test_the_audience_is_respected_in_every_part(memory: MemoryManager):
         "elsewhere": Audience.guild(2),
     }
     for name, place in places.items():
-        await memory.store(
-            "ann", f"a cat secret of {name}", audience=place, project_id="p" if name == "owner" else None
-        )
+        await memory.store("ann", f"a cat secret of {name}", audience=place)
         await memory.update_identity("ann", name, "x", audience=place)
     await memory.start_session("ann", {"secret": "owner"})
     await memory.flush()
@@ -183,10 +181,8 @@ async def test_the_audience_is_respected_in_every_part(memory: MemoryManager):
     heard = {"owner": {*places}, "staff": {"staff", "guild"}, "guild": {"guild"}, "elsewhere": {"elsewhere"}}
     for name, place in places.items():
         for include_working in (True, False):
-            context = await memory.get_context(
-                "ann", "a cat secret", "p", audience=place, include_working=include_working
-            )
-            stories = [*context.working, *context.retrieved, *context.project["recent"]]
+            context = await memory.get_context("ann", "a cat secret", audience=place, include_working=include_working)
+            stories = [*context.working, *context.retrieved]
             said = {m.content.split()[-1] for m in stories if m.memory_type is not MemoryType.IDENTITY}
             assert said == heard[name]
             assert set(context.identity) == heard[name]
@@ -275,7 +271,7 @@ async def test_an_impossible_owner_is_refused_with_a_sentence(shared: MemoryMana
 
 async def test_odd_projects_hold_nothing(memory: MemoryManager):
     for project_id in ("\0", "\ud800"):
-        assert (await memory.get_context("ann", "text", project_id)).project["recent"] == []
+        assert (await memory.get_context("ann", "text", project_id)).project is None
         assert (await memory.search("ann", "text", project_id)).memories == []
 
 
@@ -308,16 +304,20 @@ async def test_hearing_uses_nothing_until_somebody_answers_with_it(memory: Memor
 
 
 async def test_a_projects_memory_stays_in_its_project(memory: MemoryManager):
-    await memory.store("ann", "Falcon ships on Friday.", project_id="falcon")
-    await memory.store("ann", "My cat is called Miso.")
+    await memory.project_memory.create_project("falcon", "Falcon", "ann")
+    await memory.channel_links.link_channel("hangar", "falcon")
+    place = Audience.channel(1, 2)
+    await memory.store("ann", "Falcon ships on Friday.", project_id="falcon", audience=place)
+    await memory.store("ann", "My cat is called Miso.", audience=place)
     await memory.flush()
 
-    async def working(project_id: str | None) -> set[str]:
-        return {m.content for m in (await memory.get_context("ann", project_id=project_id)).working}
+    async def known(channel_id: str) -> tuple[set[str], set[str]]:
+        context = await memory.get_context("ann", channel_id=channel_id, audience=place)
+        return {m.content for m in context.working}, {m.content for m in context.project.recent if context.project}
 
-    assert await working(None) == await working("other") == {"My cat is called Miso."}
-    assert await working("falcon") == {"My cat is called Miso.", "Falcon ships on Friday."}
-    block = (await memory.get_context("ann", project_id="falcon", include_working=False)).to_prompt_string()
+    assert (await memory.get_context("ann", channel_id="other", audience=place)).project is None
+    assert await known("hangar") == ({"My cat is called Miso."}, {"Falcon ships on Friday."})
+    block = (await memory.get_context("ann", channel_id="hangar", audience=place)).to_prompt_string()
     assert "Falcon ships on Friday." in block
 
 

@@ -130,6 +130,7 @@ async def test_a_wrong_owner_is_answered_and_never_raised(memory: MemoryManager)
 
 
 async def test_everything_that_was_said_comes_back(memory: MemoryManager):
+    await memory.project_memory.create_project("p", "P", "ann")
     metadata = {"jump": "https://example.org", "n": 1.5, "list": [None, True, {"é": "🙂"}]}
     result = await memory.store(
         "ann",

@@ -12,7 +12,7 @@ from cortex_core.models import Vector
 from cortex_core.stores.postgres import candidates, large_owners
 from cortex_core.stores.postgres.candidates import Inquiry
 from cortex_core.stores.postgres.store import PendingWrite
-from tests.harness import Connect
+from tests.harness import Connect, own
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 DIMENSIONS = 64
@@ -43,7 +43,6 @@ async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]
                 content=" ".join(["the common thing", *words.choices(WORDS, k=4)]),
                 audience="guild:1" if n % 3 else "owner",
                 memory_type=MemoryType.SEMANTIC if n % 2 else MemoryType.EPISODIC,
-                project_id="p" if n % 7 == 0 else None,
                 created_at=WHEN + timedelta(minutes=n),
                 channel_id=f"c{n // 100}",
             ),
@@ -78,7 +77,7 @@ async def find_few(store: PostgresStore, inquiry: Inquiry, monkeypatch: pytest.M
 
 class _EverybodyIsSmall:
     async def look_up(self, _user_id: str) -> large_owners.OwnerSize:
-        return large_owners._UNKNOWN
+        return large_owners.UNKNOWN
 
 
 async def test_sizes_are_counted(store: PostgresStore):
@@ -87,30 +86,25 @@ async def test_sizes_are_counted(store: PostgresStore):
 
 
 @pytest.mark.parametrize(
-    "scope",
+    ("heard", "types"),
     [
-        {},
-        {"heard": frozenset({"guild:1"})},
-        {"heard": frozenset()},
-        {"project_id": "p"},
-        {"memory_types": [MemoryType.SEMANTIC]},
-        {"heard": frozenset({"guild:1"}), "memory_types": [MemoryType.EPISODIC], "project_id": "p"},
+        (None, None),
+        ({"guild:1"}, None),
+        (set(), None),
+        (None, [MemoryType.SEMANTIC]),
+        ({"guild:1"}, [MemoryType.EPISODIC]),
     ],
 )
 async def test_the_nearest_within_the_scope_are_found_and_nothing_else(
-    large: PostgresStore, connect: Connect, scope: dict
+    large: PostgresStore, connect: Connect, heard: set[str] | None, types: list[MemoryType] | None
 ):
     for _ in range(5):
         vector = a_direction()
-        found = await large.candidates.find(Inquiry("ann", "", vector, **scope))
+        found = await large.candidates.find(Inquiry(own(heard=heard), "", vector, memory_types=types))
 
         mine = await large.get_memories("ann", limit=COUNT)
         allowed = {
-            m.id
-            for m in mine
-            if (scope.get("heard") is None or m.audience in scope["heard"])
-            and m.project_id in (None, scope.get("project_id"))
-            and ("memory_types" not in scope or m.memory_type in scope["memory_types"])
+            m.id for m in mine if (heard is None or m.audience in heard) and (types is None or m.memory_type in types)
         }
         assert {c.id for c in found} <= allowed
         async with connect() as connection:
@@ -125,7 +119,7 @@ async def test_the_nearest_within_the_scope_are_found_and_nothing_else(
 
 
 async def test_words_find_what_they_find_for_a_small_owner(large: PostgresStore, monkeypatch: pytest.MonkeyPatch):
-    inquiry = Inquiry("ann", "the onyx harp", None)
+    inquiry = Inquiry(own(), "the onyx harp", None)
     found = await large.candidates.find(inquiry)
 
     assert {"onyx", "harp"} <= set(" ".join(c.content for c in found).split())
@@ -135,11 +129,11 @@ async def test_words_find_what_they_find_for_a_small_owner(large: PostgresStore,
 
 
 async def test_a_word_that_everything_holds_alone_still_finds_something(large: PostgresStore):
-    assert await large.candidates.find(Inquiry("ann", "common", None))
+    assert await large.candidates.find(Inquiry(own(), "common", None))
 
 
 async def test_neighbours_come_with_what_was_found(large: PostgresStore):
-    found = await large.candidates.find(Inquiry("ann", "", a_direction()))
+    found = await large.candidates.find(Inquiry(own(), "", a_direction()))
 
     places = {c.place for c in found}
     assert sum((channel, position + 1) in places for channel, position in places) > len(places) / 3
@@ -147,13 +141,13 @@ async def test_neighbours_come_with_what_was_found(large: PostgresStore):
 
 async def test_the_time_that_is_asked_about_is_looked_at(large: PostgresStore):
     since = WHEN + timedelta(minutes=101)
-    found = await large.candidates.find(Inquiry("ann", "", None, since=since, until=since + timedelta(minutes=3)))
+    found = await large.candidates.find(Inquiry(own(), "", None, since=since, until=since + timedelta(minutes=3)))
 
     assert {c.created_at for c in found} >= {since, since + timedelta(minutes=1), since + timedelta(minutes=2)}
 
 
 async def test_who_has_no_memories_finds_none(large: PostgresStore):
-    assert await large.candidates.find(Inquiry("nobody", "onyx", a_direction())) == []
+    assert await large.candidates.find(Inquiry(own("nobody"), "onyx", a_direction())) == []
 
 
 @pytest.mark.parametrize("hostile", ["'", "'; DROP TABLE memories; --", "<owner>", "$1", "\\", "%s"])
@@ -168,7 +162,7 @@ async def test_any_owner_may_have_an_index(
     await store.large_owners.keep()
 
     assert (await store.large_owners.look_up(hostile)).has_own_index
-    assert [c.id for c in await store.candidates.find(Inquiry(hostile, "", a_direction()))] == [memory.id]
+    assert [c.id for c in await store.candidates.find(Inquiry(own(hostile), "", a_direction()))] == [memory.id]
     async with connect() as connection:
         assert await connection.fetchval("SELECT count(*) FROM memories") == COUNT + 1
 

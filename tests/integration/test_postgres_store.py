@@ -10,6 +10,7 @@ import pytest
 import uuid_utils.compat as uuid7
 
 from cortex_core import (
+    Audience,
     InvalidInputError,
     Memory,
     MemoryStatus,
@@ -24,7 +25,7 @@ from cortex_core.late_interaction import Embedding
 from cortex_core.models import Run, utc_now
 from cortex_core.stores.postgres.candidates import Inquiry
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import Connect
+from tests.harness import Connect, own
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,7 +49,10 @@ def at_angle(degrees: float) -> Embedding:
     )
 
 
-async def test_all_of_a_memory_comes_back(store: PostgresStore):
+async def test_all_of_a_memory_comes_back(store: PostgresStore, connect: Connect):
+    async with connect() as connection, connection.transaction():
+        await connection.execute("INSERT INTO projects (id, name, owner_id) VALUES ('p', 'P', 'ann')")
+        await connection.execute("INSERT INTO project_members (project_id, user_id, role) VALUES ('p', 'ann', 'owner')")
     memory = a_memory(
         "It's 5 o'clock ☕",
         memory_type=MemoryType.SEMANTIC,
@@ -215,8 +219,8 @@ class TestListing:
             ({"memory_types": [MemoryType.SEMANTIC]}, "531"),
             ({"since": WHEN + timedelta(hours=4)}, "54"),
             ({"before": WHEN + timedelta(hours=2)}, "10"),
-            ({"heard": frozenset({"guild:1"})}, "10"),
-            ({"heard": frozenset()}, ""),
+            ({"audience": Audience.guild(1)}, "10"),
+            ({"audience": Audience.guild(2)}, ""),
             ({"memory_types": []}, ""),
             ({"project_id": "p"}, ""),
         ],
@@ -240,12 +244,12 @@ class TestSearch:
         await store.store(a_memory("opposite"), at_angle(180))
         await store.store(a_memory("we were hiking in the mountains"))
         await store.store(a_memory("staff only", audience="channel:1:2"), at_angle(5))
-        await store.store(a_memory("of the project", project_id="p"), at_angle(5))
         await store.store(a_memory("over", status=MemoryStatus.SUPERSEDED), at_angle(0))
         await store.store(a_memory("foreign near", user_id="ben"), at_angle(0))
 
     async def found(self, store: PostgresStore, query: str = "", near: Embedding | None = None, **filters) -> set[str]:
-        candidates = await store.candidates.find(Inquiry("ann", query, near.vector if near else None, **filters))
+        scope = own(heard=filters.pop("heard", None))
+        candidates = await store.candidates.find(Inquiry(scope, query, near.vector if near else None, **filters))
         assert len({candidate.id for candidate in candidates}) == len(candidates)
         return {candidate.content for candidate in candidates}
 
@@ -261,11 +265,7 @@ class TestSearch:
         }  # fmt: skip
 
     async def test_only_what_may_be_heard(self, store: PostgresStore):
-        assert await self.found(store, near=at_angle(0), heard=frozenset({"channel:1:2"})) == {"staff only"}
-
-    async def test_project_memories_only_in_their_project(self, store: PostgresStore):
-        assert "of the project" in await self.found(store, near=at_angle(0), project_id="p")
-        assert "of the project" not in await self.found(store, near=at_angle(0), project_id="other")
+        assert await self.found(store, near=at_angle(0), heard={"channel:1:2"}) == {"staff only"}
 
     async def test_types(self, store: PostgresStore):
         assert await self.found(store, near=at_angle(0), memory_types=[MemoryType.IDENTITY]) == set()

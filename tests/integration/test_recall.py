@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from cortex_core.models import utc_now
 from cortex_core.recall.rendering import count_tokens
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.postgres.candidates import Inquiry
+from tests.harness import own
 
 LONG_AGO = datetime(2025, 3, 4, 18, 0, tzinfo=UTC)
 """Long enough for working memory to have faded; a Tuesday."""
@@ -225,15 +227,22 @@ class TestExplaining:
 
 class TestScope:
     async def test_a_projects_memories_answer_in_their_project_only(self, shared: MemoryManager, owner: str):
-        await tell(shared, owner, "The release is on Friday.", project_id="falcon", channel_id="work")
-        await tell(shared, owner, "The release party is at my place.", channel_id="work")
-
+        project = (await shared.project_memory.create_project(None, "Falcon", owner)).id
+        here = Audience.channel(1, 2)
+        work = {"channel_id": "work", "audience": here}
+        await tell(shared, owner, "The release is on Friday.", project_id=project, **work)
+        await tell(shared, owner, "The release party is at my place.", **work)
         both = {"The release is on Friday.", "The release party is at my place."}
-        assert set(await found(shared, owner, "When is the release?", project_id="falcon")) == both
-        for other in (None, "condor"):
-            assert set(await found(shared, owner, "When is the release?", project_id=other)) == {
-                "The release party is at my place."
-            }
+        ask = partial(found, shared, owner, "When is the release?")
+
+        assert set(await ask()) == both, "the owner alone hears everything"
+        assert set(await ask(audience=here)) == {"The release party is at my place."}
+        await shared.channel_links.link_channel("work", project)
+        assert set(await ask(audience=here, channel_id="work")) == both
+        assert set(await ask(audience=here, channel_id="elsewhere")) == {"The release party is at my place."}
+        assert set(await ask(audience=here, channel_id="work", project_id="condor")) == {
+            "The release party is at my place."
+        }
 
     async def test_a_neighbour_that_may_not_be_heard_neither_comes_along_nor_helps(
         self, shared: MemoryManager, owner: str
@@ -263,13 +272,14 @@ class TestScope:
 
 class TestContext:
     async def test_sections_never_repeat_each_other(self, shared: MemoryManager, owner: str):
-        await tell(shared, owner, "Falcon's launch is on Friday.", project_id="falcon")
-        await tell(shared, owner, "Falcon's budget is too small.", project_id="falcon", start=utc_now())
+        falcon = (await shared.project_memory.create_project(None, "Falcon", owner)).id
+        await tell(shared, owner, "Falcon's launch is on Friday.", project_id=falcon)
+        await tell(shared, owner, "Falcon's budget is too small.", project_id=falcon, start=utc_now())
         await tell(shared, owner, "Falcon keeps me awake at night.", "falcon KEEPS me awake, at night!")
 
-        context = await shared.get_context(owner, "How is Falcon going?", "falcon")
+        context = await shared.get_context(owner, "How is Falcon going?", falcon)
 
-        shown = [*context.working, *context.retrieved, *context.project["recent"]]
+        shown = [*context.working, *context.retrieved, *context.project.recent, *context.project.retrieved]
         assert len({memory.id for memory in shown}) == len(shown)
         assert contents(context.working) == ["Falcon's budget is too small."]
         assert set(contents(context.retrieved)) >= {"Falcon's launch is on Friday."}
@@ -349,11 +359,12 @@ class TestContext:
         owner = "recall-bounds"
         if not await shared.count_memories(owner):
             await shared.update_identity(owner, "name", "Ann")
-            await tell(shared, owner, *SMALL_TALK, project_id="p")
+            await shared.project_memory.create_project("bounds", "Bounds", owner)
+            await tell(shared, owner, *SMALL_TALK, project_id="bounds")
             await tell(shared, owner, *[f"My cat did thing number {n}." for n in range(30)], minutes=100)
             await tell(shared, owner, *SMALL_TALK, start=utc_now())
 
-        context = await shared.get_context(owner, "What did my cat do in the kitchen?", "p")
+        context = await shared.get_context(owner, "What did my cat do in the kitchen?", "bounds")
         block = context.to_prompt_string(max_tokens=max_tokens)
 
         assert count_tokens(block) <= max_tokens
@@ -374,7 +385,7 @@ async def test_bad_arguments_are_refused_in_a_sentence(shared: MemoryManager, ow
 async def test_compound_words_are_matched_as_one(shared: MemoryManager, owner: str):
     await tell(shared, owner, "Their state-of-the-art oven broke.", "An art gallery opened.", "It's rock'n'roll.")
 
-    found = await shared.postgres.candidates.find(Inquiry(owner, "state-of-the-art", None))
+    found = await shared.postgres.candidates.find(Inquiry(own(owner), "state-of-the-art", None))
 
     most = max(found, key=lambda candidate: candidate.matched.bit_count())
     assert most.content == "Their state-of-the-art oven broke."
@@ -409,7 +420,7 @@ async def test_an_emoji_finds_no_other_emoji(shared: MemoryManager, owner: str):
 async def test_without_a_vector_only_what_holds_a_word_is_found(shared: MemoryManager, owner: str):
     await tell(shared, owner, "ok", "My dog is called Rex.", "The weather is fine.", "brb")
 
-    ranking = await shared._parts.searcher.find(owner, "how is the weather?", None, audience=Audience.owner(), limit=10)
+    ranking = await shared._parts.searcher.find([own(owner)], "how is the weather?", None, limit=10)
 
     assert [memory.content for memory in ranking.memories] == ["The weather is fine."]
 

@@ -217,6 +217,7 @@ class TestForgetting:
             await store.set_identity(user_id, {"name": user_id})
             await store.set_session(user_id, {"a": 1})
             await store.update_meta(user_id, {"a": 1})
+            await store.add_reply(user_id, "{}")
 
         forgotten = await store.forget_everything("ann")
         assert len(forgotten.memory_ids) == 1

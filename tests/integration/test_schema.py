@@ -116,8 +116,27 @@ async def test_every_table_of_a_person_starts_its_key_with_the_owner(connect: Co
     async with connect() as connection:
         keys: list[asyncpg.Record] = await connection.fetch(query)
 
-    of_nobody = {"embedding_models", "dead_letters", "consolidation_runs", "schema_migrations"}
-    assert {row["name"] for row in keys if row["first_column"] != "user_id"} == of_nobody
+    of_nobody = {"embedding_models", "dead_letters", "consolidation_runs", "schema_migrations", "secrets", "channels"}
+    of_several = {"projects", "project_members", "project_invitations"}
+    assert {row["name"] for row in keys if row["first_column"] != "user_id"} == of_nobody | of_several
+
+
+async def test_every_table_that_is_about_people_is_behind_the_second_wall(connect: Connect):
+    async with connect() as connection:
+        open_tables = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+            "AND NOT (relrowsecurity AND relforcerowsecurity)"
+        )
+        grants = await connection.fetch(
+            "SELECT DISTINCT privilege_type FROM information_schema.role_table_grants WHERE grantee = 'cortex_reader'"
+        )
+        reader = await connection.fetchrow("SELECT * FROM pg_roles WHERE rolname = 'cortex_reader'")
+
+    assert {row["relname"] for row in open_tables} == {"embedding_models", "schema_migrations"}
+    assert [row["privilege_type"] for row in grants] == ["SELECT"]
+    assert not any(
+        reader[right] for right in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb", "rolcanlogin")
+    )
 
 
 async def test_a_server_that_is_too_old_is_refused(empty_database: str, connect: Connect, monkeypatch):

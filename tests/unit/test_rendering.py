@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cortex_core import Degradation, Memory, MemoryContext
+from cortex_core import Degradation, Memory, MemoryContext, ProjectContext
 from cortex_core.recall.rendering import count_tokens
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
@@ -119,7 +119,7 @@ def test_values_of_identity_are_written_as_json():
 
 
 def test_what_was_said_in_the_project_is_written_too():
-    context = MemoryContext(user_id="1", project={"project_id": "falcon", "recent": [said("It ships on Friday.")]})
+    context = MemoryContext(user_id="1", project=ProjectContext(project_id="falcon", recent=[said("It ships on Friday.")]))
 
     assert '## Project\n- 2026-03-04 05:06 "Ann": "It ships on Friday."' in context.to_prompt_string()
 

@@ -14,7 +14,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def write(text: str) -> dict[str, str]:
         (tmp_path / "group.sql").write_text(text, "utf-8")
-        return sql.load_queries.__wrapped__("group")
+        return sql._read.__wrapped__("group")[0]
 
     return write
 
@@ -79,5 +79,18 @@ def test_every_file_of_ours_can_be_read():
     assert "recall" in groups
     for group in groups:
         queries = sql.load_queries(group)
-        assert queries
+        assert queries or group == "scope"
         assert not any("{{" in query for query in queries.values())
+
+
+@pytest.mark.parametrize("realm", ["own", "shared"])
+def test_a_statement_is_limited_by_the_one_condition_there_is(realm):
+    statement = sql.scoped("SELECT FROM memories AS m WHERE <scope> AND x", realm)
+
+    assert "<scope>" not in statement
+    assert "$1" in statement
+
+
+def test_a_statement_that_could_not_be_limited_is_refused():
+    with pytest.raises(ValueError, match="would not be limited"):
+        sql.scoped("SELECT FROM memories", "own")

@@ -12,9 +12,10 @@ from pgvector import HalfVector
 
 from cortex_core.models import MemoryType, Vector
 from cortex_core.sql import load_queries
-from cortex_core.stores.postgres.connection import Pool
-from cortex_core.stores.postgres.large_owners import MANY, LargeOwners, OwnerSize
+from cortex_core.stores.postgres.connection import Connection, Pool
+from cortex_core.stores.postgres.large_owners import MANY, UNKNOWN, LargeOwners, OwnerSize
 from cortex_core.stores.postgres.rows import Row
+from cortex_core.stores.postgres.scope import Scope
 from cortex_core.stores.postgres.vectors import Vectors
 
 _SQL = load_queries("recall")
@@ -30,20 +31,17 @@ class Inquiry:
     """What is looked for, and among which memories.
 
     Attributes:
+        scope: Whose memories, and for whom.
         text: Its words are searched by English stems.
         vector: In the open embedding space; None searches by words alone.
-        heard: Audiences that may surface; None for all of the owner's.
-        project_id: The project whose memories count beside the personal ones.
         memory_types: Only these.
         since: The beginning of the time that is asked about; what lies in it is looked at whatever its words.
         until: The end of that time.
     """
 
-    user_id: str
+    scope: Scope
     text: str
     vector: Vector | None
-    heard: frozenset[str] | None = None
-    project_id: str | None = None
     memory_types: Sequence[MemoryType] | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -54,7 +52,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         row: The whole memory, built by `to_memory` for the few that are shown.
-        place: Channel and position in it; None outside of conversations.
+        place: Conversation (owner and channel) and position in it; None outside of conversations.
         similarity: Cosine to the inquiry; None where one of them has no vector.
         matched: The inquiry's words that it holds, a bit for each.
         signs: The sign bits of its pieces, empty where there are none.
@@ -66,7 +64,7 @@ class Candidate(NamedTuple):
     content: str
     author_id: str | None
     author_name: str | None
-    place: tuple[str, int] | None
+    place: tuple[object, int] | None
     created_at: datetime
     emotional_score: float
     access_count: int
@@ -74,6 +72,11 @@ class Candidate(NamedTuple):
     matched: int
     signs: bytes
     direction: bytes | None
+
+    @property
+    def key(self) -> tuple[str, UUID]:
+        """What tells it from any other memory."""
+        return self.row["user_id"], self.id
 
     @classmethod
     def of(cls, row: Row) -> "Candidate":
@@ -85,7 +88,7 @@ class Candidate(NamedTuple):
             content=row["content"],
             author_id=row["author_id"],
             author_name=row["author_name"],
-            place=None if channel is None or position is None else (channel, position),
+            place=None if channel is None or position is None else ((row["user_id"], channel), position),
             created_at=row["created_at"],
             emotional_score=row["emotional_score"],
             access_count=row["access_count"],
@@ -106,32 +109,38 @@ class CandidateSearch:
 
     async def find(self, inquiry: Inquiry) -> list[Candidate]:
         """Return what may answer: the best by words and by vector, and what was said around each."""
-        owner = await self._owners.look_up(inquiry.user_id)
+        scope = inquiry.scope
         arguments = (
-            inquiry.user_id,
+            *scope.arguments,
+            inquiry.memory_types,
             None if inquiry.vector is None else HalfVector(inquiry.vector),
             self._vectors.model_id,
             inquiry.text,
-            None if inquiry.heard is None else list(inquiry.heard),
-            inquiry.project_id,
-            inquiry.memory_types,
             inquiry.since,
             inquiry.until,
             SEEDS_BY_WORDS,
             SEEDS_BY_VECTOR,
         )
-        async with self._pool.connection() as connection:
-            if owner.has_own_index:
-                rows = await connection.fetch(self._for_one(owner), *arguments)
+        owner = await self._owners.look_up(scope.person) if scope.realm == "own" else UNKNOWN
+        async with self._pool.reading_as(scope.person) as connection:
+            if scope.realm == "shared" and await self._count(connection, scope) >= MANY:
+                rows = await connection.fetch(scope.limit(_SQL["many_shared"]), *arguments, _signs_of(inquiry.vector))
+            elif owner.has_own_index:
+                rows = await connection.fetch(self._for_one(owner, scope), *arguments)
             elif owner.memories >= MANY:
-                rows = await connection.fetch(_SQL["many"], *arguments, _signs_of(inquiry.vector))
+                rows = await connection.fetch(scope.limit(_SQL["many"]), *arguments, _signs_of(inquiry.vector))
             else:
-                rows = await connection.fetch(_SQL["few"], *arguments)
+                rows = await connection.fetch(scope.limit(_SQL["few"]), *arguments)
         return [Candidate.of(row) for row in rows]
 
-    def _for_one(self, owner: OwnerSize) -> str:
+    @staticmethod
+    async def _count(connection: Connection, scope: Scope) -> int:
+        return int(await connection.fetchval(scope.limit(_SQL["count_shared"]), *scope.arguments, MANY))
+
+    def _for_one(self, owner: OwnerSize, scope: Scope) -> str:
         """Put an owner, as PostgreSQL quoted it, into the statement: a parameter would not find the owner's index."""
-        return _SQL["most"].replace("<dimensions>", str(self._vectors.dimensions)).replace("<owner>", owner.literal)
+        statement = scope.limit(_SQL["most"]).replace("<dimensions>", str(self._vectors.dimensions))
+        return statement.replace("<owner>", owner.literal)
 
 
 def _signs_of(vector: Vector | None) -> BitString | None:

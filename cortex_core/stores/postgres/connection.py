@@ -10,8 +10,11 @@ from asyncpg.pool import PoolConnectionProxy
 from pgvector.asyncpg import register_vector
 
 from cortex_core.config import PostgresConfig
-from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.errors import CortexError, StoreDataError, StoreUnavailableError
+from cortex_core.sql import load_queries
 from cortex_core.stores.breaker import Breaker
+
+_SQL = load_queries("connection")
 
 Connection = PoolConnectionProxy  # what a pool hands out; same methods as asyncpg.Connection
 
@@ -30,6 +33,8 @@ def translate_errors() -> Iterator[None]:
     """
     try:
         yield
+    except CortexError:
+        raise  # some are an OSError too
     except asyncpg.PostgresError as error:
         if (error.sqlstate or "")[:2] in _TRANSIENT_CLASSES:
             raise StoreUnavailableError(
@@ -115,6 +120,16 @@ class Pool:
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection within a transaction that commits if the block ends well."""
         async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def reading_as(self, person: str) -> AsyncIterator[Connection]:
+        """Lend a connection that sees what a person may see: the person's rows and those of the person's projects.
+
+        Row-level security is the second wall, for the day when a statement's own conditions have a hole.
+        """
+        async with self.connection() as connection, connection.transaction(readonly=True):
+            await connection.execute(_SQL["read_as"], person)
             yield connection
 
 

@@ -1,18 +1,19 @@
-"""Hard deletes, with tombstones that stop queued or repeated writes from bringing anything back."""
+"""Hard deletes, with tombstones that stop queued or repeated writes and other sources from bringing anything back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
-from cortex_core.models import MAX_VERSION
+from cortex_core.audience import Audience
+from cortex_core.models import MAX_VERSION, utc_now
 from cortex_core.sql import load_queries
-from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.connection import Connection, Pool
 
 _SQL = load_queries("forgetting")
+_MEMORIES = load_queries("memories")
 
 _PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
-_MEMORIES = load_queries("memories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +22,45 @@ class Erased:
 
     memory_ids: tuple[UUID, ...] = ()
     facts: int = 0
+    contradictions: int = 0
     dead_letters: int = 0
 
 
 class Erasure:
-    """Deletes across all tables that hold something of an owner."""
+    """Deletes across all tables that hold something of an owner.
+
+    What is deleted leaves its id and a keyed hash of its text: a write of that memory is dropped whenever it comes, and
+    one of that text if it was said before it was forgotten, under whatever id. Said anew, it is a new memory.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def erase(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Erased:
-        """Delete memories up to a version, their dead letters and the facts that rest on nothing else."""
+        """Delete memories up to a version with their dead letters, contradictions and the facts that rest on nothing else.
+
+        Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so.
+        """
+        forgotten_at = _time_of(up_to_version)
         async with self._pool.transaction() as connection:
+            await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version)
-            resting = [row["fact_id"] for row in await connection.fetch(_SQL["facts_resting_on"], user_id, memory_ids)]
-            facts = await connection.fetch(_SQL["delete_facts"], user_id, resting)
-            rows = await connection.fetch(_SQL["delete_memories"], user_id, memory_ids, up_to_version)
+            await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version, forgotten_at)
+            doomed = [
+                row["id"] for row in await connection.fetch(_SQL["list_doomed"], user_id, memory_ids, up_to_version)
+            ]
+            facts = await _erase_facts_resting_on(connection, user_id, doomed, forgotten_at)
+            contradictions = await connection.fetch(_SQL["delete_contradictions"], user_id, doomed)
+            await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, doomed, timeout=_PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
             await connection.execute(_SQL["forget_common_words"], user_id)
-        return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
+        return Erased(tuple(doomed), facts, len(contradictions), len(letters))
+
+    async def erase_facts(self, user_id: str, fact_ids: Sequence[UUID]) -> int:
+        """Delete facts, not what they were learned from, and return how many there were."""
+        async with self._pool.transaction() as connection:
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            return len(await connection.fetch(_SQL["delete_facts"], user_id, utc_now(), fact_ids))
 
     async def erase_everything(self, user_id: str, *, forgotten_at: datetime) -> Erased:
         """Delete all that is known of an owner, and whatever was acknowledged up to then and has not arrived yet.
@@ -51,18 +71,40 @@ class Erasure:
             await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
-            facts = await connection.fetch(_SQL["delete_all_facts"], user_id)
-            rows = await connection.fetch(_SQL["delete_all_memories"], user_id, timeout=_PATIENCE_SECONDS)
-            buried = [row["id"] for row in rows]
-            await connection.execute(_SQL["bury"], user_id, buried, MAX_VERSION, timeout=_PATIENCE_SECONDS)
+            facts = await connection.fetch(_SQL["delete_all_facts"], user_id, forgotten_at)
+            contradictions = await connection.fetch(_SQL["delete_all_contradictions"], user_id)
+            rows = await connection.fetch(_SQL["delete_all_memories"], user_id, forgotten_at, timeout=_PATIENCE_SECONDS)
+            gone = tuple(row["id"] for row in rows)
+            await connection.execute(_SQL["bury"], user_id, gone, MAX_VERSION, forgotten_at, timeout=_PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
             await connection.execute(_SQL["delete_session"], user_id)
             await connection.execute(_SQL["forget_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
-        return Erased(tuple(row["id"] for row in rows), len(facts), len(letters))
+        return Erased(gone, len(facts), len(contradictions), len(letters))
 
     async def bury_source(self, memory_id: UUID, *, up_to_version: int) -> None:
         """Stop a memory from being written for whoever owns it; for sources whose owner isn't known any more."""
         async with self._pool.transaction() as connection:
             await connection.execute(_SQL["stop_writes"])
-            await connection.execute(_SQL["bury"], None, [memory_id], up_to_version)
+            await connection.execute(_SQL["bury"], None, [memory_id], up_to_version, _time_of(up_to_version))
+
+
+async def _erase_facts_resting_on(
+    connection: Connection, user_id: str, doomed: Sequence[UUID], forgotten_at: datetime
+) -> int:
+    """Delete the facts that lose all their evidence, narrow those that keep some, and return how many are deleted."""
+    bare: list[UUID] = []
+    for fact in await connection.fetch(_SQL["list_touched_facts"], user_id, doomed):
+        if fact["audiences_left"] is None:
+            bare.append(fact["id"])
+            continue
+        # With its own among them: forgetting never lets anything surface further, also where its owner narrowed it.
+        audiences = map(Audience.parse, [fact["audience"], *fact["audiences_left"]])
+        await connection.execute(_SQL["narrow_fact"], user_id, fact["id"], str(Audience.narrowest(audiences)))
+    return len(await connection.fetch(_SQL["delete_facts"], user_id, forgotten_at, bare))
+
+
+def _time_of(up_to_version: int) -> datetime:
+    """Return until when what was said is forgotten: now, or when the edit was made that left nothing of it."""
+    now = utc_now()
+    return now if up_to_version == MAX_VERSION else min(now, datetime.fromtimestamp(up_to_version / 1000, UTC))

@@ -44,7 +44,7 @@ class OwnerSize:
     literal: str
 
 
-_UNKNOWN = OwnerSize(0, has_own_index=False, literal="")
+UNKNOWN = OwnerSize(0, has_own_index=False, literal="")
 
 
 class LargeOwners:
@@ -62,7 +62,7 @@ class LargeOwners:
             return known[1]
         async with self._pool.connection() as connection:
             row = await connection.fetchrow(_SQL["look_up"], user_id)
-        size = OwnerSize(row["memory_count"], row["has_own_index"], row["literal"]) if row else _UNKNOWN
+        size = OwnerSize(row["memory_count"], row["has_own_index"], row["literal"]) if row else UNKNOWN
         self._sizes[user_id] = (time.monotonic(), size)
         self._sizes.move_to_end(user_id)
         if len(self._sizes) > _REMEMBERED:

@@ -27,6 +27,6 @@ class SessionStates:
 
     async def get(self, user_id: str) -> dict[str, JsonValue]:
         """Return the state, empty if there is no session that still lasts."""
-        async with self._pool.connection() as connection:
+        async with self._pool.reading_as(user_id) as connection:
             state: dict[str, JsonValue] | None = await connection.fetchval(_SQL["get"], user_id)
         return state or {}

@@ -7,18 +7,23 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from cortex_core.audience import Audience
 from cortex_core.config import PostgresConfig
 from cortex_core.errors import InvalidInputError
 from cortex_core.late_interaction import Embedding
-from cortex_core.models import Memory, MemoryStatus, MemoryType, ProjectContext, Run, Vector
+from cortex_core.models import Memory, MemoryStatus, MemoryType, Run, Vector
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.candidates import CandidateSearch
+from cortex_core.stores.postgres.channels import Channels
 from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.dead_letters import DeadLetters
 from cortex_core.stores.postgres.erasure import Erasure
 from cortex_core.stores.postgres.identity import IdentityFacts
 from cortex_core.stores.postgres.large_owners import LargeOwners
+from cortex_core.stores.postgres.preferences import PreferenceRows
+from cortex_core.stores.postgres.projects import Projects
 from cortex_core.stores.postgres.rows import to_json, to_memory
+from cortex_core.stores.postgres.scope import Scope
 from cortex_core.stores.postgres.sessions import SessionStates
 from cortex_core.stores.postgres.vectors import Vectors
 
@@ -78,6 +83,9 @@ class PostgresStore:
         large_owners: What owners of many memories need to be searched fast.
         erasure: Hard deletes.
         dead_letters: Writes that can never succeed.
+        preferences: What people wish for all that they say.
+        projects: Shared memories and their people.
+        channels: What channels feed and read.
     """
 
     def __init__(self, config: PostgresConfig) -> None:
@@ -89,6 +97,9 @@ class PostgresStore:
         self.candidates = CandidateSearch(self.pool, self.vectors, self.large_owners)
         self.erasure = Erasure(self.pool)
         self.dead_letters = DeadLetters(self.pool)
+        self.preferences = PreferenceRows(self.pool)
+        self.projects = Projects(self.pool)
+        self.channels = Channels(self.pool)
 
     async def connect(self) -> None:
         """Open the pool."""
@@ -121,13 +132,13 @@ class PostgresStore:
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
         """Return the owner's memory of that id."""
-        async with self.pool.connection() as connection:
+        async with self.pool.reading_as(user_id) as connection:
             row = await connection.fetchrow(_SQL["get"], user_id, memory_id)
         return to_memory(row) if row else None
 
     async def get_by_source(self, user_id: str, source_id: str) -> Memory | None:
         """Return the owner's memory that was made from that source."""
-        async with self.pool.connection() as connection:
+        async with self.pool.reading_as(user_id) as connection:
             row = await connection.fetchrow(_SQL["get_by_source"], user_id, source_id)
         return to_memory(row) if row else None
 
@@ -160,44 +171,60 @@ class PostgresStore:
         self,
         user_id: str,
         *,
+        audience: Audience | None = None,
+        project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         since: datetime | None = None,
         before: datetime | None = None,
         status: MemoryStatus | None = MemoryStatus.ACTIVE,
-        heard: frozenset[str] | None = None,
-        project_id: str | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> list[Memory]:
-        """Return the owner's memories, newest first; what is None doesn't filter."""
-        async with self.pool.connection() as connection:
-            rows = await connection.fetch(
-                _SQL["list"], *_filters(user_id, memory_types, status, since, before, heard, project_id), limit, offset
-            )
-        return [to_memory(row) for row in rows]
+        """Return the owner's memories that may surface to that audience, newest first; what is None doesn't filter."""
+        scope = Scope.own(user_id, audience or Audience.owner(), project_id=project_id)
+        return await self._list(scope, memory_types, status, since, before, limit, offset)
+
+    async def get_shared_memories(self, scope: Scope, *, limit: int) -> list[Memory]:
+        """Return what was last said in the projects of a scope, newest first."""
+        return await self._list(scope, None, MemoryStatus.ACTIVE, None, None, limit, 0)
 
     async def count_memories(
         self,
         user_id: str,
         *,
+        audience: Audience | None = None,
+        project_id: str | None = None,
         memory_types: Sequence[MemoryType] | None = None,
         since: datetime | None = None,
         before: datetime | None = None,
         status: MemoryStatus | None = MemoryStatus.ACTIVE,
-        heard: frozenset[str] | None = None,
-        project_id: str | None = None,
     ) -> int:
         """Return how many memories `get_memories` would list without a limit."""
-        async with self.pool.connection() as connection:
-            filters = _filters(user_id, memory_types, status, since, before, heard, project_id)
-            return int(await connection.fetchval(_SQL["count"], *filters))
+        scope = Scope.own(user_id, audience or Audience.owner(), project_id=project_id)
+        async with self.pool.reading_as(user_id) as connection:
+            return int(
+                await connection.fetchval(
+                    scope.limit(_SQL["count"]), *scope.arguments, memory_types, status, since, before
+                )
+            )
 
-    async def get_project_context(
-        self, user_id: str, project_id: str, *, heard: frozenset[str] | None = None, limit: int = 10
-    ) -> ProjectContext:
-        """Return what the owner last said in a project, newest first."""
-        memories = await self.get_memories(user_id, project_id=project_id, heard=heard, limit=limit)
-        return {"project_id": project_id, "recent": memories}
+    async def list_open_projects(self, scope: Scope) -> list[tuple[str, str]]:
+        """Return id and name of the projects whose memories may surface in a scope."""
+        async with self.pool.reading_as(scope.person) as connection:
+            rows = await connection.fetch(scope.limit(_SQL["open_projects"]), *scope.arguments)
+        return [(row["project_id"], row["name"]) for row in rows]
+
+    async def list_by_key(self, scope: Scope, keys: Sequence[tuple[str, UUID]]) -> list[Memory]:
+        """Return those of the memories, named by owner and id, that may be seen in a scope."""
+        owners, ids = [owner for owner, _ in keys], [memory_id for _, memory_id in keys]
+        async with self.pool.reading_as(scope.person) as connection:
+            rows = await connection.fetch(scope.limit(_SQL["list_by_key"]), *scope.arguments, owners, ids)
+        return [to_memory(row) for row in rows]
+
+    async def _list(self, scope: Scope, *filters: object) -> list[Memory]:
+        async with self.pool.reading_as(scope.person) as connection:
+            rows = await connection.fetch(scope.limit(_SQL["list"]), *scope.arguments, *filters)
+        return [to_memory(row) for row in rows]
 
     async def count_accesses(self, accesses: Mapping[tuple[str, UUID], int]) -> None:
         """Add to the access counts, keyed by owner and id."""
@@ -218,16 +245,3 @@ class PostgresStore:
                 _SQL["log_run"],
                 run.id, run.user_id, run.job, run.status, run.started_at, run.completed_at, run.counts, run.error,
             )  # fmt: skip
-
-
-def _filters(
-    user_id: str,
-    memory_types: Sequence[MemoryType] | None,
-    status: MemoryStatus | None,
-    since: datetime | None,
-    before: datetime | None,
-    heard: frozenset[str] | None,
-    project_id: str | None,
-) -> tuple[object, ...]:
-    audiences = None if heard is None else list(heard)
-    return (user_id, memory_types, status, since, before, audiences, project_id)

@@ -1,0 +1,1 @@
+SELECT set_config('cortex.actor', $1, true)

@@ -1,1 +1,0 @@
-SELECT set_config('cortex.owner', $1, true)

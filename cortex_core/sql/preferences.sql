@@ -1,0 +1,13 @@
+-- name: get
+SELECT opted_out_at IS NOT NULL AS opted_out, paused_until, keeps_private FROM owners WHERE user_id = $1
+
+-- name: put
+INSERT INTO owners AS o (user_id, opted_out_at, paused_until, keeps_private)
+VALUES ($1, CASE WHEN $2 THEN clock_timestamp() END, $3, $4)
+ON CONFLICT (user_id) DO UPDATE SET
+    opted_out_at = CASE WHEN $2 THEN coalesce(o.opted_out_at, excluded.opted_out_at) END,
+    paused_until = excluded.paused_until, keeps_private = excluded.keeps_private
+
+-- name: take_back
+-- What somebody told projects is theirs alone again.
+UPDATE memories SET project_id = NULL, updated_at = now() WHERE user_id = $1 AND project_id IS NOT NULL

@@ -1,0 +1,57 @@
+"""Everything that Postgres keeps about one person, a page at a time."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from asyncpg import Record
+
+from cortex_core.models import Memory
+from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.rows import to_memory
+
+_SQL = load_queries("export")
+_PAGE = 500
+_BEHIND_THE_WALL = ("contradiction", "dead_letter", "departure")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRow:
+    """A row as it is, with what kind of thing it is."""
+
+    kind: str
+    row: Record
+
+
+class PersonalData:
+    """Reads what is about a person, as that person where the second wall lets people read."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def read_memories(self, user_id: str) -> AsyncIterator[list[Memory]]:
+        """Yield the person's memories of every status, oldest first."""
+        after: Memory | None = None
+        while True:
+            place = (after.created_at, after.id) if after else (None, None)
+            async with self._pool.reading_as(user_id) as connection:
+                rows = await connection.fetch(_SQL["memories"], user_id, *place, _PAGE)
+            if not rows:
+                return
+            page = [to_memory(row) for row in rows]
+            yield page
+            after = page[-1]
+
+    async def list_facts(self, user_id: str) -> list[Record]:
+        """Return all that ever held, with the ids of its evidence."""
+        async with self._pool.reading_as(user_id) as connection:
+            return list(await connection.fetch(_SQL["facts"], user_id))
+
+    async def list_others(self, user_id: str) -> list[ExportedRow]:
+        """Return the session, contradictions, writes that failed and servers left."""
+        async with self._pool.reading_as(user_id) as connection:
+            found = [ExportedRow("session", row) for row in await connection.fetch(_SQL["session"], user_id)]
+        async with self._pool.connection() as connection:
+            for kind in _BEHIND_THE_WALL:
+                found += [ExportedRow(kind, row) for row in await connection.fetch(_SQL[kind], user_id)]
+        return found
