@@ -8,7 +8,7 @@ BENCH_READY := $(BENCH_VENV)/.ready
 PLACE ?= general
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check faults bench screenshots lock clean
+.PHONY: help setup run test check faults isolation bench screenshots lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ check: setup  ## format, lint, types, architecture
 
 faults: setup  ## the long fault suites
 	@$(BIN)/python -m pytest -m slow -s tests/faults
+
+isolation: setup  ## who sees what: 500 histories of 50 steps, canaries, revocations; a quarter of an hour and more
+	@$(BIN)/python -m pytest -m slow -s tests/isolation
 
 bench: $(BENCH_READY)  ## measure, beside mem0; ARGS="recall latency ingest scale --quick --locomo FILE --json FILE"
 	@$(BENCH_VENV)/bin/python -m benchmarks --charts charts $(ARGS)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import _charts, ingest, latency, recall, scale
+from benchmarks import _charts, ingest, latency, recall, rejection, scale
 from benchmarks._report import Report, show_targets
 
 
@@ -23,6 +23,7 @@ class Benchmark(StrEnum):
     LATENCY = "latency"
     INGEST = "ingest"
     SCALE = "scale"
+    REJECTION = "rejection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ _RUNS: dict[Benchmark, Callable[[Options], Coroutine[None, None, Report]]] = {
     Benchmark.LATENCY: lambda options: latency.run(quick=options.quick),
     Benchmark.INGEST: lambda options: ingest.run(quick=options.quick, locomo=options.locomo),
     Benchmark.SCALE: lambda options: scale.run(quick=options.quick, locomo=options.locomo),
+    Benchmark.REJECTION: lambda options: rejection.run(quick=options.quick),
 }
 
 

@@ -86,9 +86,8 @@ async def run(*, quick: bool = False) -> Report:
             Target("rejection_decision_p99_ms", 1.0, distributions["decide"].p99_ms),
         ),
         notes=(
-            "A message that gets its recall is what counts as found. Weights and thresholds are learned from the other "
-            "chats, leaving out the one that is judged.",
-            "Held out: chats that were written when the signals and their words, chosen with the others in view, were fixed.",
+            "Found: a message that gets its recall. What decides about a chat was learned from the other chats.",
+            "Held out: chats that were written when the signals, chosen with the others in view, were fixed.",
             f"HuixiangDou publishes an F1 of {HUIXIANGDOU_F1}, on messages of its own.",
             "decide: patterns and signals of one message, with what the search found for it given.",
         ),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortex_core.commands import health, inspection, logs, memories, processes
+from cortex_core.commands import exporting, health, inspection, logs, memories, processes, rejection
 from cortex_core.commands.console import complain
 from cortex_core.config import CONFIG_FILE_VARIABLE
 from cortex_core.errors import CortexError
@@ -27,10 +27,12 @@ app.command("check")(health.check)
 app.command("migrate")(health.migrate)
 app.command("search")(memories.search)
 app.command("forget")(memories.forget)
+app.command("export")(exporting.export)
 app.command("replay")(logs.replay)
 app.add_typer(logs.convert, name="convert")
 app.add_typer(inspection.dead_letters, name="dead-letters")
 app.add_typer(inspection.redis, name="redis")
+app.add_typer(rejection.app, name="rejection")
 
 
 @app.callback()

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
-from cortex_core.config import EmbeddingConfig, LLMConfig, MemoryConfig
+from cortex_core.config import EmbeddingConfig, LLMConfig, MemoryConfig, RetrievalConfig
 from cortex_core.errors import ConfigError
 from cortex_core.forgetting.erasure import Forgetter
 from cortex_core.forgetting.export import Exporter
@@ -23,7 +25,9 @@ from cortex_core.providers import ChatModel, Embedder
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.recall.accesses import AccessLog
 from cortex_core.recall.context import ContextBuilder
+from cortex_core.recall.recheck import Recheck
 from cortex_core.recall.rejection import RejectionPipeline
+from cortex_core.recall.rejection_model import RejectionModel
 from cortex_core.recall.replies import ReplyLog
 from cortex_core.recall.search import Searcher
 from cortex_core.recall.shared import SharedRecall
@@ -64,6 +68,7 @@ class Parts:
     preferences: PreferenceKeeper
     curator: Curator
     replies: ReplyLog
+    recheck: Recheck
     project_memory: ProjectMemory
     channel_links: ChannelProjectLink
     group: GroupChatMemory
@@ -151,7 +156,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         )
         searcher = Searcher(config.retrieval, config.embedding, postgres, cache)
         shared = SharedRecall(postgres, searcher)
-        rejection = RejectionPipeline()
+        rejection = choose_rejection(config.retrieval, llm)
         contexts = ContextBuilder(config.retrieval, redis, postgres, identity, searcher, shared, preferences, rejection)
         channel_links = ChannelProjectLink(postgres, redis)
         projects = ProjectMemory(postgres, recorder, searcher, shared)
@@ -178,6 +183,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             preferences=preferences,
             curator=Curator(redis, postgres),
             replies=ReplyLog(redis, postgres),
+            recheck=Recheck(redis, postgres, identity, preferences),
             project_memory=projects,
             channel_links=channel_links,
             group=GroupChatMemory(contexts, recorder, channel_links, projects),
@@ -225,6 +231,16 @@ async def choose_embedder(config: EmbeddingConfig) -> Embedder:
             from cortex_core.providers.sentence_transformers import SentenceTransformerEmbedder
 
             return await SentenceTransformerEmbedder.open(config.model or "all-MiniLM-L6-v2")
+
+
+def choose_rejection(config: RetrievalConfig, llm: ChatModel | None) -> RejectionPipeline:
+    """Return the rejection with what the configuration names, or else with what Cortex ships.
+
+    Raises:
+        ConfigError: The file isn't what `cortex rejection train` writes.
+    """
+    model = RejectionModel.load(Path(config.rejection_file)) if config.rejection_file else None
+    return RejectionPipeline(llm, model=model, llm_deadline=timedelta(seconds=config.deadline_seconds))
 
 
 def choose_llm(config: LLMConfig) -> ChatModel | None:

@@ -134,6 +134,7 @@ class RetrievalConfig(Section):
     reinforcement: Share = 0.15
     nothing_below: Share = 0.25
     weak_below: Share = 0.35
+    rejection_file: str = ""
     max_retrieved: Count = 20
     deadline_seconds: Seconds = 1.0
     max_prompt_tokens: Annotated[int, Field(ge=100)] = 2000
@@ -238,7 +239,11 @@ def load_config(path: Path | str | None = None) -> MemoryConfig:
     folder = file.parent if file else Path.cwd()
     data_dir = (folder / config.embedded.data_dir.expanduser()).absolute()
     sections = {name: getattr(config, name) for name in MemoryConfig.model_fields}
-    return MemoryConfig(**{**sections, "embedded": EmbeddedConfig(data_dir=data_dir)})
+    sections["embedded"] = EmbeddedConfig(data_dir=data_dir)
+    if learned := config.retrieval.rejection_file:
+        found = str((folder / Path(learned).expanduser()).absolute())
+        sections["retrieval"] = config.retrieval.model_copy(update={"rejection_file": found})
+    return MemoryConfig(**sections)
 
 
 def _find_file(path: Path | str | None) -> Path | None:

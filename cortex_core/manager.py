@@ -260,6 +260,31 @@ class MemoryManager:
         self.count_use(context.retrieved)
         return context
 
+    async def recheck(
+        self, context: MemoryContext, *, audience: Audience | None = None, channel_id: str | None = None
+    ) -> MemoryContext:
+        """Return a context without what may not be heard in a place any more.
+
+        Ask right before you say what a language model made of it: meanwhile permissions and members may have changed,
+        and memories may have been forgotten.
+        """
+        return await self._open_parts.recheck.limit_context(
+            context, audience=audience or Audience.owner(), channel_id=channel_id
+        )
+
+    async def still_heard(
+        self,
+        user_id: str,
+        memories: Sequence[Memory],
+        *,
+        audience: Audience | None = None,
+        channel_id: str | None = None,
+    ) -> list[Memory]:
+        """Return those of the memories that a user may hear in a place at this moment, in their order."""
+        return await self._open_parts.recheck.limit(
+            user_id, memories, audience=audience or Audience.owner(), channel_id=channel_id
+        )
+
     def count_use(self, memories: Iterable[Memory]) -> None:
         """Note that an answer drew on these memories, which makes them easier to recall; it is written later."""
         self._open_parts.accesses.count(memories)
@@ -311,6 +336,11 @@ class MemoryManager:
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
         """Return the owner's memory of that id; None for what is unknown and for what is another's."""
         return await self._open_parts.postgres.get(check_user_id(user_id), memory_id)
+
+    async def get_by_source(self, user_id: str, source_id: str) -> Memory | None:
+        """Return the owner's memory that was made from a source, also if that was said a moment ago."""
+        await self._open_parts.writer.drain()
+        return await self._open_parts.postgres.get_by_source(check_user_id(user_id), clean_text(source_id))
 
     async def list_memories(
         self,
@@ -412,6 +442,11 @@ class MemoryManager:
     async def explain_reply(self, user_id: str, reply_id: str | None = None) -> Explanation | None:
         """Return what a reply to somebody, the last one unless told otherwise, drew on; None if that isn't known."""
         return await self._open_parts.replies.explain(user_id, reply_id)
+
+    async def pin(self, user_id: str, memory_id: UUID) -> None:
+        """Protect a memory against decay; raises as `retire` does."""
+        await self._open_parts.writer.drain()
+        await self._open_parts.curator.pin(user_id, memory_id)
 
     async def retire(self, user_id: str, memory_id: UUID) -> None:
         """Let a memory that is wrong or outdated be recalled no more; it stays in the history.

@@ -22,6 +22,9 @@ MAX_VERSION = 2**63 - 1
 OWNER_ONLY = "owner"
 """The narrowest audience: only the owner, in a direct conversation."""
 
+PINNED = "pinned"
+"""The tag of what somebody keeps on purpose."""
+
 
 def utc_now() -> datetime:
     """Return the current time; the one place that reads the wall clock."""
@@ -121,7 +124,7 @@ class Memory(Model):
     @property
     def is_pinned(self) -> bool:
         """Whether somebody asked on purpose to keep it."""
-        return "pinned" in self.tags
+        return PINNED in self.tags
 
 
 class ProjectContext(Model):

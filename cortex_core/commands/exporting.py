@@ -1,6 +1,5 @@
 """The command that hands somebody everything that is known about them."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -44,7 +43,7 @@ def _write_for_oneself(file: Path, content: bytes) -> None:
     """Write a file that nobody else on this machine can read."""
     try:
         file.unlink(missing_ok=True)
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(content)
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_bytes(content)
     except OSError as error:
         raise InvalidInputError(f"{file} can't be written: {error.strerror}.") from None

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from cortex_core.audience import Audience
 from cortex_core.errors import NotFoundError
-from cortex_core.models import utc_now
+from cortex_core.models import PINNED, utc_now
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
 
@@ -12,7 +12,7 @@ _NO_SUCH_MEMORY = "There is no such memory of yours any more."
 
 
 class Curator:
-    """Retires memories and sets where they may surface, in every tier; facts that rest on them follow.
+    """Pins and retires memories and sets where they may surface; facts that rest on them follow.
 
     All methods raise `NotFoundError` for what isn't there or is another's, and `StoreUnavailableError`.
     """
@@ -20,6 +20,14 @@ class Curator:
     def __init__(self, redis: RedisStore, postgres: PostgresStore) -> None:
         self._redis = redis
         self._postgres = postgres
+
+    async def pin(self, user_id: str, memory_id: UUID) -> None:
+        """Protect a memory against decay, as if it had been said to be kept."""
+        memory = await self._postgres.get(user_id, memory_id)
+        if memory is None or not (
+            memory.is_pinned or await self._postgres.update(user_id, memory_id, {"tags": [*memory.tags, PINNED]})
+        ):
+            raise NotFoundError(_NO_SUCH_MEMORY)
 
     async def retire(self, user_id: str, memory_id: UUID) -> None:
         """Let a memory that is wrong or outdated be recalled no more; it stays in its owner's history."""

@@ -72,11 +72,17 @@ class MemoryContext(Model):
         """Return the ids of everybody who is named in it."""
         return set().union(*map(people_in, self.memories))
 
-    def with_names(self, names: Mapping[str, str]) -> Self:
-        """Return it with the names that people, given by their ids, have now."""
+    def with_names(self, names: Mapping[str, str], *, guild_id: int | None) -> Self:
+        """Return it with the names that people have now.
+
+        Args:
+            names: By their ids. Whoever is missing keeps the name of the time where that was given in the same server;
+                elsewhere it may be a nickname that belongs there, and the id stands for it.
+            guild_id: The server where they will be read; None outside of servers.
+        """
 
         def renamed(memories: Sequence[Memory]) -> list[Memory]:
-            return [rename(memory, names) for memory in memories]
+            return [rename(memory, names, guild_id=guild_id) for memory in memories]
 
         project = self.project and self.project.model_copy(
             update={"recent": renamed(self.project.recent), "retrieved": renamed(self.project.retrieved)}
@@ -156,7 +162,7 @@ class ContextBuilder:
         asked = query if rejection is None else None
         embedding = await self._searcher.embed(asked) if asked else None
 
-        working = _choose_working(hot, audience) if include_working else []
+        working = choose_working(hot, audience) if include_working else []
         newest = working[:MAX_WORKING]  # the others are said again only if they answer
         own, shared = Scope.own(user_id, audience), None
         if channel_id is not None or project_id is not None:
@@ -170,7 +176,7 @@ class ContextBuilder:
         )
         relevance = _best(found.relevance, project.relevance if project else None)
         if asked and not is_addressed:
-            memories = [*found.memories, *(project.retrieved if project else [])]
+            memories = [*found.memories, *(project.retrieved if project else []), *newest]
             rejection = self._rejection.decide(asked, relevance=relevance, memories=memories, is_addressed=False)
             if rejection is not None:
                 found, project = NOTHING, None
@@ -267,7 +273,7 @@ def _states(memory: Memory, identity: Mapping[str, JsonValue]) -> bool:
     )
 
 
-def _choose_working(hot: HotContext | None, audience: Audience) -> list[Memory]:
+def choose_working(hot: HotContext | None, audience: Audience) -> list[Memory]:
     """Return what may surface in that place, by the rules of `sql/scope.sql`: a project's comes from the project."""
     memories = hot.working if hot else []
     if audience.kind is AudienceKind.OWNER:

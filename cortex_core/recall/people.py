@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from cortex_core.audience import Audience
 from cortex_core.models import Memory
 
 REPLIED_TO = "replied_to_name"
@@ -17,9 +18,10 @@ def people_in(memory: Memory) -> set[str]:
     return {memory.author_id or memory.user_id, *mentions.values(), *([reply_to] if isinstance(reply_to, str) else [])}
 
 
-def rename(memory: Memory, names: Mapping[str, str]) -> Memory:
-    """Return a memory with the names that people have now; who isn't in `names` keeps the name of the time."""
-    author = names.get(memory.author_id or memory.user_id, memory.author_name)
+def rename(memory: Memory, names: Mapping[str, str], *, guild_id: int | None) -> Memory:
+    """Return a memory with the names that people have now, as `MemoryContext.with_names` tells."""
+    is_from_here = guild_id is not None and Audience.parse(memory.audience).guild_id == guild_id
+    author = names.get(memory.author_id or memory.user_id, memory.author_name if is_from_here else None)
     content = memory.content
     mentions = {name: names[person] for name, person in _mentions_of(memory).items() if person in names}
     if mentions:

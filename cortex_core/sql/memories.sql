@@ -95,7 +95,11 @@ WITH incoming AS MATERIALIZED (
         content = excluded.content, content_hash = excluded.content_hash, author_name = excluded.author_name,
         audience = excluded.audience, project_id = excluded.project_id, memory_type = excluded.memory_type,
         emotional_score = excluded.emotional_score, importance = excluded.importance, version = excluded.version,
-        tags = excluded.tags, metadata = excluded.metadata, embedding = excluded.embedding, embedding_model_id = excluded.embedding_model_id, embedding_error = NULL,
+        tags = CASE  -- what somebody keeps on purpose stays kept when they reword it
+            WHEN 'pinned' = ANY (m.tags) AND 'pinned' <> ALL (excluded.tags) THEN excluded.tags || '{pinned}'::text[]
+            ELSE excluded.tags
+        END,
+        metadata = excluded.metadata, embedding = excluded.embedding, embedding_model_id = excluded.embedding_model_id, embedding_error = NULL,
         updated_at = now()
     WHERE m.version < excluded.version
     RETURNING m.user_id, m.id

@@ -34,6 +34,7 @@ DISTRIBUTIONS = {
     },
     "recall": {"search"},
     "ingest": {"cortex_memory"},
+    "rejection": {"quick_reject", "decide"},
     "scale": {
         *(f"{what}_{table}_table" for what in SCALE_CALLS for table in ("small", "medium", "large")),
         *(f"search_{owner}_owner" for owner in SCALE_OWNERS),
@@ -44,6 +45,7 @@ RATIOS = {
     "latency": {"get_context_p50_over_floor", "ingest_ms_per_memory"},
     "recall": {"own_set_formula_cost_points"},
     "ingest": {"cortex_ms_per_memory"},
+    "rejection": {"rejection_f1"},
     "scale": {
         *(f"{what}_p95_large_over_small_table" for what in SCALE_CALLS[1:]),
         "first_search_p95_large_over_search_p95_small_table",
@@ -60,6 +62,7 @@ TARGETS = {
     },
     "recall": {"own_set_formula_cost_points"},
     "ingest": set(),
+    "rejection": {"rejection_f1", "rejection_decision_p99_ms"},
     "scale": {
         "search_p95_large_over_small_table",
         "search_p95_big_over_usual_owner",
@@ -72,6 +75,7 @@ TABLES = {
     "latency": set(),
     "recall": {"own set", "own set by kind", "own set by language", "gate"},
     "ingest": set(),
+    "rejection": {"rejection", "rejection held out", "rejection by chat", "rejection by kind"},
     "scale": {"growth", "candidates", "row-level security", "disk"},
 }
 

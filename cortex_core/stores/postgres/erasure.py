@@ -37,7 +37,7 @@ class Erasure:
         self._pool = pool
 
     async def erase(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Erased:
-        """Delete memories up to a version with their dead letters, contradictions and the facts that rest on nothing else.
+        """Delete memories up to a version, what was learned from them alone, their contradictions and dead letters.
 
         Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so.
         """
@@ -46,9 +46,8 @@ class Erasure:
             await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version, forgotten_at)
-            doomed = [
-                row["id"] for row in await connection.fetch(_SQL["list_doomed"], user_id, memory_ids, up_to_version)
-            ]
+            rows = await connection.fetch(_SQL["list_doomed"], user_id, memory_ids, up_to_version)
+            doomed = [row["id"] for row in rows]
             facts = await _erase_facts_resting_on(connection, user_id, doomed, forgotten_at)
             contradictions = await connection.fetch(_SQL["delete_contradictions"], user_id, doomed)
             await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, doomed, timeout=_PATIENCE_SECONDS)
