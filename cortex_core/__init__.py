@@ -8,6 +8,7 @@ from cortex_core.config import (
     ClaraConfig,
     EmbeddedConfig,
     EmbeddingConfig,
+    ForgettingConfig,
     IngestionConfig,
     LLMConfig,
     MemoryConfig,
@@ -33,6 +34,7 @@ from cortex_core.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from cortex_core.forgetting.export import Export
 from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import IncomingMessage, NewMemory
 from cortex_core.manager import MemoryManager
@@ -87,7 +89,9 @@ __all__ = [
     "Embedder",
     "EmbeddingConfig",
     "EmotionScorer",
+    "Export",
     "Fact",
+    "ForgettingConfig",
     "GroupChatMemory",
     "IdempotencyError",
     "IncomingMessage",

@@ -431,12 +431,12 @@ class MemoryManager:
     # Putting right
 
     async def note_reply(self, user_id: str, reply_id: str, memories: Sequence[Memory]) -> None:
-        """Note that a reply to somebody drew on these memories: they count as used, and `explain_reply` tells of them.
+        """Note that a reply to somebody drew on these memories, so that `explain_reply` can tell; found ones count as used.
 
         Raises:
             StoreUnavailableError: Redis is away; the reply can't be explained later.
         """
-        self.count_use(memories)
+        self.count_use(memory for memory in memories if memory.score is not None)
         await self._open_parts.replies.add(user_id, reply_id, memories)
 
     async def explain_reply(self, user_id: str, reply_id: str | None = None) -> Explanation | None:

@@ -70,7 +70,8 @@ def forget(
     else:
         say(
             f"Forgotten: {receipt.long_term} in long-term memory, {receipt.working} in working memory, "
-            f"{receipt.identity_facts} identity facts, {receipt.dead_letters} dead letters."
+            f"{receipt.identity_facts} identity facts, {receipt.contradictions} contradictions, "
+            f"{receipt.dead_letters} dead letters."
         )
 
 

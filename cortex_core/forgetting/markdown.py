@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from io import BytesIO
@@ -11,10 +10,18 @@ from pydantic_core import to_jsonable_python
 
 from cortex_core.models import Memory
 
-_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_ACTIVE = re.compile(r"[\\`*_\[\]~|^$]")
+_TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # the direction of writing
+_AS_TEXT = str.maketrans(
+    {
+        **dict.fromkeys(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]), " "),  # controls, ends of lines
+        **dict.fromkeys(_TURNING, ""),
+        **{character: f"\\{character}" for character in "\\`*_[]~|^$"},
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+    }
+)
 _ACTIVE_AT_THE_START = re.compile(r"^(\d*)([#+\-=:.)])")
-_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _HEADINGS = {
     "preferences": "Wishes",
     "fact": "What is durably true",
@@ -30,8 +37,7 @@ _HEADINGS = {
 
 def escape(text: str) -> str:
     """Return one line that shows as this text: no markup, no HTML, nothing that turns the writing around."""
-    line = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in _BIDI.sub("", text)).strip()
-    return _ACTIVE_AT_THE_START.sub(r"\1\\\2", _ACTIVE.sub(r"\\\g<0>", line)).translate(_HTML)
+    return _ACTIVE_AT_THE_START.sub(r"\1\\\2", text.translate(_AS_TEXT).strip())
 
 
 class MarkdownExport:

@@ -1,15 +1,13 @@
 -- What is kept about one person ($1), for that person.
 
 -- name: memories
--- In the order in which they were said, after the one of $2 and $3; null: from the first.
+-- In the order in which they were said, after the place of $2 and $3.
 SELECT
     id, user_id, content, author_id, author_name, project_id, audience, memory_type, status, emotional_score, importance,
     confidence, created_at, updated_at, last_accessed, access_count, valid_from, valid_to, supersedes, source, source_id,
     channel_id, position, tags, metadata, version
 FROM memories
-WHERE user_id = $1 AND (created_at, id) > (
-    coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
-)
+WHERE user_id = $1 AND (created_at, id) > ($2, $3)
 ORDER BY created_at, id
 LIMIT $4
 

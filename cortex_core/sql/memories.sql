@@ -65,11 +65,12 @@ WITH incoming AS MATERIALIZED (
 ), placed AS (
     SELECT
         a.*,
-        -- Nobody tells a project anything without belonging to it at this moment; it stays one's own.
+        -- Nobody tells a project anything without belonging to it at this moment, nor having opted out; it stays one's own.
         (
             SELECT p.project_id
             FROM project_members AS p JOIN projects ON projects.id = p.project_id
             WHERE p.project_id = a.project_id AND p.user_id = a.user_id AND projects.archived_at IS NULL
+                AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = a.user_id AND o.opted_out_at IS NOT NULL)
         ) AS own_project_id,
         CASE WHEN a.channel_id IS NOT NULL AND a.is_new THEN
             coalesce(
@@ -93,7 +94,10 @@ WITH incoming AS MATERIALIZED (
     ORDER BY ord
     ON CONFLICT (user_id, id) DO UPDATE SET
         content = excluded.content, content_hash = excluded.content_hash, author_name = excluded.author_name,
-        audience = excluded.audience, project_id = excluded.project_id, memory_type = excluded.memory_type,
+        -- What was said in one place is edited there: what differs is what its owner decided, and an edit only narrows that.
+        audience = CASE WHEN excluded.audience = 'owner' THEN 'owner' ELSE m.audience END,
+        project_id = CASE WHEN m.project_id = excluded.project_id THEN m.project_id END,
+        memory_type = excluded.memory_type,
         emotional_score = excluded.emotional_score, importance = excluded.importance, version = excluded.version,
         tags = CASE  -- what somebody keeps on purpose stays kept when they reword it
             WHEN 'pinned' = ANY (m.tags) AND 'pinned' <> ALL (excluded.tags) THEN excluded.tags || '{pinned}'::text[]

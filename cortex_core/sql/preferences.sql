@@ -1,5 +1,10 @@
 -- name: get
-SELECT opted_out_at IS NOT NULL AS opted_out, paused_until, keeps_private FROM owners WHERE user_id = $1
+-- A pause without an end ends with the years that a datetime knows.
+SELECT
+    opted_out_at IS NOT NULL AS opted_out,
+    CASE WHEN paused_until = 'infinity' THEN timestamptz '9999-12-31 23:59:59.999999+00' ELSE paused_until END AS paused_until,
+    keeps_private
+FROM owners WHERE user_id = $1
 
 -- name: put
 INSERT INTO owners AS o (user_id, opted_out_at, paused_until, keeps_private)

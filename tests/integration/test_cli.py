@@ -176,7 +176,7 @@ class TestCheck:
         lines = result.out.splitlines()
         assert [line.split()[1] for line in lines] == ["config", "redis", "postgres", "embedding", "llm", "dead"]
         assert "pgvector 0." in lines[2]
-        assert "schema 2 of 2" in lines[2]
+        assert "schema 3 of 3" in lines[2]
         assert "384 dimensions" in lines[3]
 
     async def test_a_server_that_is_away_does_not_hide_the_others(self, cortex: Cortex):

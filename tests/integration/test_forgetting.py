@@ -12,10 +12,12 @@ import uuid_utils.compat as uuid7
 from cortex_core import Memory, MemoryConfig, MemoryManager, MemoryType, NewMemory
 from cortex_core.ingestion.intake import memory_id_of
 from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.postgres.rows import to_json
 from tests.harness import Connect, eventually
 
 CANARY = "xylocanary"
+STEM = "xylocanar"
 
 
 async def traces(connection: asyncpg.Connection, client: redis.Redis) -> list[str]:
@@ -24,7 +26,7 @@ async def traces(connection: asyncpg.Connection, client: redis.Redis) -> list[st
     found = [
         row["tablename"]
         for row in tables
-        if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {row['tablename']} AS t WHERE t::text ~ $1)", CANARY)  # noqa: S608
+        if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {row['tablename']} AS t WHERE t::text ~ $1)", STEM)  # noqa: S608
     ]
     async for key in client.scan_iter():
         kind = await client.type(key)
@@ -38,7 +40,7 @@ async def traces(connection: asyncpg.Connection, client: redis.Redis) -> list[st
             content = await client.get(key)
         else:
             content = await client.zrange(key, 0, -1)
-        if CANARY in repr(content):
+        if STEM in repr(content):
             found.append(key.decode())
     return found
 
@@ -81,6 +83,50 @@ async def test_everything_is_gone_everywhere(memory: MemoryManager, connect: Con
     async with connect() as connection:
         assert await traces(connection, raw_redis) == []
     assert await memory.get_identity("ann") == {}
+
+
+async def test_it_is_found_neither_by_words_nor_by_likeness_nor_in_its_project(
+    memory: MemoryManager, connect: Connect, raw_redis: redis.Redis
+):
+    """Wherever it can be: row, vector, pieces, words, fact, evidence, contradiction, dead letter, project, cache."""
+
+    async def answers(person: str) -> str:
+        question = f"What is my secret, {CANARY}?"
+        return repr(
+            [
+                await memory.get_context(person, question),
+                await memory.search(person, question, project.id),
+                await memory.project_memory.get_project_context(project.id, question, user_id=person),
+            ]
+        ).replace(question, "")
+
+    project = await memory.project_memory.create_project(None, "garden", "ann", ["ben"])
+    told = await memory.store("ann", f"My secret is {CANARY}.", project_id=project.id, source_id="m1")
+    other = await memory.store("ann", "My secret is something else.")
+    await memory.flush()
+    memory_id, other_id = UUID(told.memory_id), UUID(other.memory_id)
+    fact = await memory.update_identity("ann", "secret", "kept")
+    await memory.postgres.flag_contradiction("ann", uuid7.uuid7(), (memory_id, other_id), f"{CANARY} or not")
+    letter = DeadLetter("1-1", CANARY, "why", 1, datetime.now(UTC), "ann", memory_id)
+    await memory.postgres.dead_letters.add(letter, acknowledged_at=datetime.now(UTC))
+    async with connect() as connection:
+        await connection.execute("UPDATE identity_facts SET value = to_jsonb($1::text) WHERE id = $2", CANARY, fact.id)
+        await connection.execute("UPDATE evidence SET memory_id = $1 WHERE fact_id = $2", memory_id, fact.id)
+    await memory.redis.clear_identity("ann")
+    for person in ("ann", "ben"):
+        assert CANARY in await answers(person)
+
+    receipt = await memory.forget("ann", [memory_id])
+
+    assert (receipt.long_term, receipt.working, receipt.identity_facts) == (1, 1, 1)
+    assert (receipt.contradictions, receipt.dead_letters) == (1, 1)
+    for person in ("ann", "ben"):
+        assert CANARY not in await answers(person)
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []
+        for table in ("memories", "memory_pieces"):
+            assert memory_id not in [row["id"] for row in await connection.fetch(f"SELECT id FROM {table}")]  # noqa: S608
+        assert await connection.fetchval("SELECT count(*) FROM evidence") == 0
 
 
 async def test_another_owner_is_untouched(memory: MemoryManager):
@@ -149,6 +195,28 @@ async def test_queued_writes_do_not_come_back(
     async with connect() as connection:
         assert await traces(connection, raw_redis) == []
         assert await connection.fetchval("SELECT count(*) FROM memories") == 1
+
+
+async def test_what_was_forgotten_while_queued_can_not_be_imported_either(
+    idle: MemoryManager, memory_config: MemoryConfig, embedder, connect: Connect, raw_redis: redis.Redis
+):
+    said_at = datetime.now(UTC)
+    one = await idle.store("ann", f"first {CANARY}")
+    await idle.store("ben", f"second {CANARY}")
+    await idle.forget("ann", [UUID(one.memory_id)])
+    await idle.forget_everything("ben")
+    await write_journal(memory_config, embedder)
+
+    for user_id, content in (("ann", "first"), ("ben", "second")):
+        await idle.store(user_id, f"{content} {CANARY}", created_at=said_at, source="import")
+        await idle.store(user_id, "unrelated", created_at=said_at, source="import")
+    await write_journal(memory_config, embedder)
+
+    async with connect() as connection:
+        assert await traces(connection, raw_redis) == []
+        assert await connection.fetchval("SELECT count(*) FROM memories") == 2
+    for user_id in ("ann", "ben"):
+        assert [m.content for m in (await idle.get_context(user_id)).working] == ["unrelated"]
 
 
 async def test_a_repeated_delivery_does_not_bring_it_back(memory: MemoryManager):

@@ -1,5 +1,6 @@
 """What goes with a memory and what stays, and that what was forgotten can't be learned again from another source."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from cortex_core import Audience, Memory, MemoryConfig, MemoryManager, MemorySta
 from cortex_core.models import MAX_VERSION, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import ScriptedEmbedder
+from tests.harness import ScriptedEmbedder, eventually
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 STORY = "My sister Ann lives in Lisbon."
@@ -357,3 +358,27 @@ async def test_a_huge_version_is_no_obstacle(memory: MemoryManager, owner: str):
     await memory.forget(owner, [memory_id])
 
     assert (await write(memory, owner, STORY, version=MAX_VERSION))[0] is WriteOutcome.WRITTEN
+
+
+@pytest.mark.parametrize("is_everything", [False, True])
+async def test_upkeep_that_stands_in_the_way_delays_it_only(memory: MemoryManager, owner: str, *, is_everything: bool):
+    """Vectors are filled in without the owner's lock, in another order than rows are deleted in."""
+    ids = [(await write(memory, owner, f"number {n}"))[1] for n in range(2)]
+    touch = "UPDATE memories SET access_count = 1 WHERE user_id = $1 AND id = $2"
+    async with memory.postgres.pool.connection() as upkeep:
+        async with upkeep.transaction():
+            await upkeep.execute(touch, owner, ids[1])
+            erasing = asyncio.create_task(
+                memory.forget_everything(owner) if is_everything else memory.forget(owner, ids)
+            )
+            await eventually(lambda: is_anybody_waiting(upkeep))
+            await upkeep.execute(touch, owner, ids[0])
+        receipt = await erasing
+
+    assert receipt.long_term == 2
+    assert await contents_of(memory, owner) == []
+
+
+async def is_anybody_waiting(connection: asyncpg.Connection) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+    return bool(await connection.fetchval(waiting))

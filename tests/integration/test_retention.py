@@ -292,7 +292,7 @@ async def is_over(connect: Connect) -> bool:
     return not await clocks(connect)
 
 
-async def test_a_large_server_is_searched_by_its_index(memory: MemoryManager, connect: Connect):
+async def test_a_large_server_is_searched_by_its_index(connect: Connect):
     queries = load_queries("retention")
     async with connect() as connection:
         await connection.execute(

@@ -1,9 +1,12 @@
 """Hard deletes, with tombstones that stop queued or repeated writes and other sources from bringing anything back."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
+
+import asyncpg
 
 from cortex_core.audience import Audience
 from cortex_core.models import MAX_VERSION, utc_now
@@ -14,6 +17,7 @@ _SQL = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
 
 _PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
+_MOST_DEADLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Erasure:
         Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so.
         """
         forgotten_at = _time_of(up_to_version)
-        async with self._pool.transaction() as connection:
+
+        async def work(connection: Connection) -> Erased:
             await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version, forgotten_at)
@@ -53,7 +58,9 @@ class Erasure:
             await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, doomed, timeout=_PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
             await connection.execute(_SQL["forget_common_words"], user_id)
-        return Erased(tuple(doomed), facts, len(contradictions), len(letters))
+            return Erased(tuple(doomed), facts, len(contradictions), len(letters))
+
+        return await self._insist(work)
 
     async def erase_facts(self, user_id: str, fact_ids: Sequence[UUID]) -> int:
         """Delete facts, not what they were learned from, and return how many there were."""
@@ -66,7 +73,8 @@ class Erasure:
 
         The time is that of the clock by which writes are acknowledged.
         """
-        async with self._pool.transaction() as connection:
+
+        async def work(connection: Connection) -> Erased:
             await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
@@ -79,13 +87,25 @@ class Erasure:
             await connection.execute(_SQL["delete_session"], user_id)
             await connection.execute(_SQL["forget_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
-        return Erased(gone, len(facts), len(contradictions), len(letters))
+            return Erased(gone, len(facts), len(contradictions), len(letters))
+
+        return await self._insist(work)
 
     async def bury_source(self, memory_id: UUID, *, up_to_version: int) -> None:
         """Stop a memory from being written for whoever owns it; for sources whose owner isn't known any more."""
         async with self._pool.transaction() as connection:
             await connection.execute(_SQL["stop_writes"])
             await connection.execute(_SQL["bury"], None, [memory_id], up_to_version, _time_of(up_to_version))
+
+    async def _insist(self, work: Callable[[Connection], Awaitable[Erased]]) -> Erased:
+        """Do it in a transaction; again if PostgreSQL ended it in favour of upkeep that changes the same memories."""
+        async with self._pool.connection() as connection:
+            for _ in range(_MOST_DEADLOCKS):
+                with suppress(asyncpg.DeadlockDetectedError):
+                    async with connection.transaction():
+                        return await work(connection)
+            async with connection.transaction():
+                return await work(connection)
 
 
 async def _erase_facts_resting_on(

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
 
 from asyncpg import Record
 
@@ -11,7 +13,8 @@ from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.rows import to_memory
 
 _SQL = load_queries("export")
-_PAGE = 500
+_PAGE = 200
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 _BEHIND_THE_WALL = ("contradiction", "dead_letter", "departure")
 
 
@@ -31,16 +34,15 @@ class PersonalData:
 
     async def read_memories(self, user_id: str) -> AsyncIterator[list[Memory]]:
         """Yield the person's memories of every status, oldest first."""
-        after: Memory | None = None
+        place = _BEFORE_ALL
         while True:
-            place = (after.created_at, after.id) if after else (None, None)
             async with self._pool.reading_as(user_id) as connection:
                 rows = await connection.fetch(_SQL["memories"], user_id, *place, _PAGE)
             if not rows:
                 return
             page = [to_memory(row) for row in rows]
             yield page
-            after = page[-1]
+            place = page[-1].created_at, page[-1].id
 
     async def list_facts(self, user_id: str) -> list[Record]:
         """Return all that ever held, with the ids of its evidence."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 from cortex_core.audience import Audience
+from cortex_core.errors import InvalidInputError
 from cortex_core.models import Fact, Memory
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
@@ -101,7 +102,9 @@ class IdentityFacts:
             if older is not None:
                 replaced = await connection.fetchval(_SQL["supersede_evidence"], user_id, older, valid_from)
             memory = evidence.model_copy(update={"supersedes": replaced})
-            await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], [None], None)
+            [written] = await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], [None], None)
+            if written["outcome"] == "forgotten":
+                raise InvalidInputError("This was forgotten before, or its owner opted out, and stays so.")
             [row] = await connection.fetch(
                 _SQL["add"],
                 user_id, fact_id, attribute, json.dumps(value), confidence, evidence.audience, evidence.source,
