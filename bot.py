@@ -18,7 +18,7 @@ from discord.ext import commands
 from cortex_core import CortexError, MemoryManager, load_config
 from cortex_core.signals import Interrupted, run_until_signal
 
-EXTENSIONS = ("cortex_cogs.memory", "cortex_cogs.clara")
+EXTENSIONS = ("cortex_cogs.memory", "cortex_cogs.clara", "cortex_cogs.projects", "cortex_cogs.channels")
 
 log = logging.getLogger("cortex.clara")
 

@@ -9,13 +9,14 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import discord
 from discord.ext import commands
 
-from cortex_core import CortexError, InvalidInputError, NotFoundError, StoreUnavailableError
+from cortex_core import AccessDeniedError, CortexError, InvalidInputError, NotFoundError, StoreUnavailableError
 
 Interaction = discord.Interaction[commands.Bot]
 
 log = logging.getLogger("cortex.discord")
 
 NO_MENTIONS = discord.AllowedMentions.none()
+_COMMANDS_PER_PERIOD, _PERIOD_SECONDS = 6, 15.0
 AWAY = "I can't reach my memory right now. Please try again later."
 BUG = "Something went wrong on my side; it is in the log. Please try again, or tell whoever runs me."
 
@@ -24,6 +25,13 @@ class Paced(Protocol):
     """A cog that limits how often one person may use its commands."""
 
     pace: commands.CooldownMapping[Interaction]
+
+
+def usual_pace() -> commands.CooldownMapping[Interaction]:
+    """Return a limit that nobody meets who reads the answers."""
+    return commands.CooldownMapping[Interaction].from_cooldown(
+        _COMMANDS_PER_PERIOD, _PERIOD_SECONDS, lambda interaction: interaction.user.id
+    )
 
 
 _CogT = TypeVar("_CogT", bound=Paced)
@@ -63,7 +71,7 @@ def explain(error: Exception, *, away: str = AWAY) -> str:
         away: What to say when a store is away.
     """
     match error:
-        case InvalidInputError() | NotFoundError():
+        case AccessDeniedError() | InvalidInputError() | NotFoundError():
             return str(error)
         case StoreUnavailableError():
             log.warning("A command went unanswered: %s", error)

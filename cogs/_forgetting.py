@@ -11,7 +11,7 @@ from cortex_core import Memory, MemoryManager, Receipt
 
 from ._errors import Interaction
 from ._messages import owner_id_of
-from ._views import OwnedModal, OwnedView, memories_embed
+from ._views import OwnedModal, OwnedView, list_embed, memories_embed
 from ._wording import MAX_CHOICE_CHARS, count_of, preview, receipt_text
 
 PHRASE = "forget everything"
@@ -74,7 +74,8 @@ class ForgetSome(_Dialog):
         rest = len(self._candidates) - _PREVIEWED
         title = "Forget this for good?" if len(self._candidates) == 1 else "Forget these for good?"
         footer = f"and {count_of(rest)} more" if rest > 0 else None
-        await self.show(embed=memories_embed(title, self._candidates[:_PREVIEWED], footer=footer))
+        candidates = self._candidates[:_PREVIEWED]
+        await self.show(embed=memories_embed(self.interaction, title, candidates, footer=footer))
 
     async def choose(self, interaction: Interaction, chosen: list[UUID]) -> None:
         """Take those."""
@@ -97,6 +98,43 @@ class ForgetSome(_Dialog):
     def _relabel(self) -> None:
         self.confirm.label = f"Forget {count_of(len(self._chosen))}" if self._chosen else "Forget"
         self.confirm.disabled = not self._chosen
+
+
+class ForgetAttribute(_Dialog):
+    """Asks before an attribute of the identity is erased.
+
+    Args:
+        attribute: Its name.
+        entry: What is known under it, as it is shown.
+    """
+
+    def __init__(
+        self,
+        interaction: Interaction,
+        open_views: WeakSet[OwnedView],
+        memory: MemoryManager,
+        attribute: str,
+        entry: str,
+    ) -> None:
+        super().__init__(interaction, open_views, memory)
+        self._attribute = attribute
+        self._entry = entry
+
+    async def ask(self) -> None:
+        """Show what is about to go, and what isn't."""
+        note = "Every value that it ever had goes too. What you said about it in conversations stays: `/memory forget`."
+        await self.show(embed=list_embed("Forget this for good?", [self._entry, note]))
+
+    @discord.ui.button(label="Forget it", style=discord.ButtonStyle.danger, custom_id="cortex:v1:forget-line:confirm")
+    async def confirm(self, interaction: Interaction, _: Button["ForgetAttribute"]) -> None:
+        """Erase it and show the receipt."""
+        await self.accept(interaction)
+        await self.carry_out(self._memory.forget_identity(owner_id_of(interaction.user.id), self._attribute))
+
+    @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget-line:cancel")
+    async def cancel(self, interaction: Interaction, _: Button["ForgetAttribute"]) -> None:
+        """Leave everything as it is."""
+        await self.call_off(interaction)
 
 
 class _Picker(Select[ForgetSome]):

@@ -7,7 +7,7 @@ from discord.ext import commands
 
 from cortex_core import IncomingMessage, MemoryManager
 
-from ._audience import audience_of
+from ._audience import Place, audience_of
 
 _SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
@@ -25,6 +25,16 @@ def source_id_of(message_id: int) -> str:
 def channel_id_of(channel_id: int) -> str:
     """Return the name of a channel."""
     return f"discord-channel-{channel_id}"
+
+
+def linked_channel_of(place: Place) -> str:
+    """Return the name of the channel whose project is read in a place: a thread's is its parent's."""
+    return channel_id_of(place.parent_id if isinstance(place, discord.Thread) else place.id)
+
+
+def feeds_project(place: Place) -> bool:
+    """Whether what is said there is for the project too; a private thread reads it, and keeps to itself."""
+    return not (isinstance(place, discord.Thread) and place.is_private())
 
 
 def is_from_person(message: discord.Message) -> bool:
@@ -47,6 +57,23 @@ def called_name(bot: commands.Bot, memory: MemoryManager) -> str | None:
     return memory.config.clara.name if getattr(bot, "extra_names", False) else None
 
 
+def is_addressed(bot: commands.Bot, message: discord.Message, name: str | None) -> bool:
+    """Whether it is said to the bot: in a direct message, by a mention, in reply to it, or with its name in it.
+
+    Args:
+        bot: Who is spoken to.
+        message: What Discord delivered.
+        name: What the bot is called besides a mention.
+    """
+    me = bot.user
+    if isinstance(message.channel, discord.DMChannel) or me in message.mentions:
+        return True
+    original = message.reference.resolved if message.reference else None
+    if isinstance(original, discord.Message) and original.author == me:
+        return True
+    return name is not None and re.search(rf"\b{re.escape(name)}\b", message.content, re.IGNORECASE) is not None
+
+
 def spoken_text(message: discord.Message, name: str | None) -> str:
     """Return what was said in the words that people saw, with names for mentions, without calling the bot.
 
@@ -62,6 +89,29 @@ def spoken_text(message: discord.Message, name: str | None) -> str:
     return (strip_name(text, name) if name else text).strip()
 
 
+def mentioned_people(message: discord.Message) -> dict[str, str]:
+    """Return the ids of the people whom it mentions, by their names as `spoken_text` has them after an @.
+
+    A name that two of them share is nobody's, and bots are no people.
+    """
+    named: dict[str, set[discord.User | discord.Member]] = {}
+    for mentioned in message.mentions:
+        if mentioned.id in message.raw_mentions:  # and not only replied to
+            seen = (message.guild and message.guild.get_member(mentioned.id)) or mentioned
+            named.setdefault(seen.display_name, set()).add(seen)
+    unmistakable = {name: namesakes.pop() for name, namesakes in named.items() if len(namesakes) == 1}
+    return {name: owner_id_of(person.id) for name, person in unmistakable.items() if not person.bot}
+
+
+def replied_to(message: discord.Message) -> str | None:
+    """Return the id of whoever said what it replies to, if that is known."""
+    reference = message.reference
+    if reference is None or message.type is not discord.MessageType.reply:  # a forwarded message has one as well
+        return None
+    original = reference.resolved if isinstance(reference.resolved, discord.Message) else reference.cached_message
+    return None if original is None or original.webhook_id else owner_id_of(original.author.id)
+
+
 def strip_name(text: str, name: str) -> str:
     """Return the text without the name by which somebody is called at its beginning or end: “Hey Clara, …”."""
     called = re.escape(name)
@@ -69,14 +119,20 @@ def strip_name(text: str, name: str) -> str:
     return re.sub(rf"\s*,\s*{called}(?=\W*$)", "", text, flags=re.IGNORECASE)
 
 
-def to_incoming(message: discord.Message, text: str) -> IncomingMessage:
+def to_incoming(message: discord.Message, text: str, *, is_addressed: bool) -> IncomingMessage:
     """Return the message as the core hears it."""
+    place = message.channel
     return IncomingMessage(
         user_id=owner_id_of(message.author.id),
         text=text,
         source_id=source_id_of(message.id),
-        channel_id=channel_id_of(message.channel.id),
+        channel_id=channel_id_of(place.id),
         created_at=message.created_at,
         author_name=message.author.display_name,
-        audience=audience_of(message.channel),
+        audience=audience_of(place),
+        linked_channel_id=linked_channel_of(place),
+        feeds_project=feeds_project(place),
+        is_addressed=is_addressed,
+        mentions=mentioned_people(message),
+        reply_to=replied_to(message),
     )

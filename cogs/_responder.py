@@ -1,21 +1,21 @@
 """Clara's words when no language model is there: honest, from memory alone, and with what they rest on."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
-
-import discord
 
 from cortex_core import Memory, Rejection
 from cortex_core.words import QUESTION_MARKS
 
-from ._wording import quote, when
+from ._wording import NO_NAMES, is_said_by, quote, shown_name, speaker_of, when
 
 NOTHING = "I don't remember anything about that."
 NOTHING_TO_RECOUNT = "You haven't told me anything here that I could repeat yet."
 ONLY_ANSWERS = "I can only answer from what you told me; ask me a question."
 WORDS_FORGET_NOTHING = "I forget nothing on a word alone. Use `/memory forget`: it shows you what goes, and asks first."
 FORGETFUL = "I can't reach my memory right now, so I may not remember this. Please tell me again later."
+
+UNKEPT = "I'm not keeping that: remembering is off, for you or in this channel. `/memory privacy` tells more."
 
 ACKNOWLEDGEMENTS = (
     "I'll remember that.",
@@ -126,30 +126,38 @@ def sharing_words(text: str, memories: Iterable[Memory]) -> list[Memory]:
     return [memory for count, memory in sorted(shared, key=lambda pair: -pair[0]) if count]
 
 
-def answer(memories: Sequence[Memory]) -> Answer:
-    """Answer a question with memories, best first, and say how sure it is."""
+def answer(memories: Sequence[Memory], *, reader: str | None = None, names: Mapping[str, str] = NO_NAMES) -> Answer:
+    """Answer a question with memories, best first, and say how sure it is.
+
+    Args:
+        memories: What the reader may hear.
+        reader: Who asked; the owner when absent.
+        names: What people are called.
+    """
     if not memories:
         return Answer(NOTHING)
     best, *rest = memories
     if not _is_sure(best):
-        return Answer(f"I'm not sure, but this may help. {_cite(best)}", [best])
-    return _quote_first([best, *(memory for memory in rest if (memory.similarity or 0.0) >= _ALSO)])
+        return Answer(f"I'm not sure, but this may help. {_cite(best, reader, names)}", [best])
+    return _quote_first([best, *(memory for memory in rest if (memory.similarity or 0.0) >= _ALSO)], reader, names)
 
 
-def recount(recent: Sequence[Memory]) -> Answer:
+def recount(recent: Sequence[Memory], *, reader: str | None = None, names: Mapping[str, str] = NO_NAMES) -> Answer:
     """Answer what is remembered at all, newest first."""
-    return _quote_first(recent) if recent else Answer(NOTHING_TO_RECOUNT)
+    return _quote_first(recent, reader, names) if recent else Answer(NOTHING_TO_RECOUNT)
 
 
-def _quote_first(memories: Sequence[Memory]) -> Answer:
+def _quote_first(memories: Sequence[Memory], reader: str | None, names: Mapping[str, str]) -> Answer:
     quoted = memories[:_MAX_QUOTED]
-    return Answer("\n\n".join(map(_cite, quoted)), quoted)
+    return Answer("\n\n".join(_cite(memory, reader, names) for memory in quoted), quoted)
 
 
-def _cite(memory: Memory) -> str:
-    by_owner = memory.author_id in {None, memory.user_id}
-    speaker = "You told me" if by_owner else f"{discord.utils.escape_markdown(memory.author_name or 'Somebody')} said"
-    return f"{speaker} {when(memory)}:\n{quote(memory.content, _QUOTED_CHARS)}"
+def _cite(memory: Memory, reader: str | None, names: Mapping[str, str]) -> str:
+    if is_said_by(memory, reader):
+        said = "You told me"
+    else:
+        said = f"{shown_name(names.get(speaker_of(memory), 'Somebody'))} said"
+    return f"{said} {when(memory)}:\n{quote(memory.content, _QUOTED_CHARS)}"
 
 
 def _is_sure(memory: Memory) -> bool:

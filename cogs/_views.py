@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import discord
 from discord.ui import Button, Modal, TextInput, View
@@ -12,6 +12,8 @@ from discord.ui import Button, Modal, TextInput, View
 from cortex_core import CortexError, Memory
 
 from ._errors import AWAY, BUG, NO_MENTIONS, Interaction, explain, tell
+from ._messages import owner_id_of
+from ._people import names_of_speakers
 from ._wording import describe
 
 log = logging.getLogger("cortex.discord")
@@ -20,7 +22,13 @@ TIMEOUT_SECONDS = 180.0
 PAGE_SIZE = 5
 
 _MAX_DESCRIPTION_CHARS = 4096
+_PREFIX = "cortex:v1:"
+_LASTING = (f"{_PREFIX}invitation:",)  # kinds of buttons that work whoever sent them, also after a restart
 _COLOUR = discord.Colour.blurple()
+
+
+_SHOWN: "WeakValueDictionary[int, OwnedView]" = WeakValueDictionary()
+"""The views under private answers, by the answer's id."""
 
 
 async def report(interaction: Interaction, error: Exception, *, away: str) -> None:
@@ -54,9 +62,10 @@ class OwnedView(View):
 
     async def show(self, *, content: str | None = None, embed: discord.Embed | None = None) -> None:
         """Put it under the answer."""
-        await self.interaction.edit_original_response(
+        answer = await self.interaction.edit_original_response(
             content=content, embed=embed, view=self, allowed_mentions=NO_MENTIONS
         )
+        _SHOWN[answer.id] = self
 
     async def finish(self, outcome: str) -> None:
         """Turn the answer into the outcome, without buttons."""
@@ -90,6 +99,27 @@ class OwnedView(View):
         await report(interaction, error, away=self.away)
 
 
+async def answer_if_stale(interaction: Interaction) -> None:
+    """Answer a press of a button that nobody listens to any more, which Discord would call a failed interaction.
+
+    Buttons in private answers work until time is up, the extension is unloaded or the bot ends.
+    """
+    data: Mapping[str, object] = {**(interaction.data or {})}
+    message, pressed = interaction.message, str(data.get("custom_id"))
+    if (
+        message is None
+        or not message.flags.ephemeral
+        or not pressed.startswith(_PREFIX)
+        or pressed.startswith(_LASTING)
+        or interaction.response.is_done()
+    ):
+        return
+    view = _SHOWN.get(message.id)
+    if view is None or view.is_finished() or view.interaction.client is not interaction.client:
+        with suppress(discord.HTTPException):
+            await tell(interaction, "Those buttons don't work any more. Please use the command again.")
+
+
 class OwnedModal(Modal):
     """A form that a button of an `OwnedView` opens.
 
@@ -109,48 +139,67 @@ class OwnedModal(Modal):
 
 
 def memories_embed(
-    title: str, memories: Sequence[Memory], *, footer: str | None = None, ranked: bool = False
+    interaction: Interaction, title: str, memories: Sequence[Memory], *, footer: str | None = None, ranked: bool = False
 ) -> discord.Embed:
-    """Return a list of memories."""
-    description = "\n\n".join(describe(memory, ranked=ranked) for memory in memories)
-    embed = discord.Embed(title=title, description=description[:_MAX_DESCRIPTION_CHARS], colour=_COLOUR)
+    """Return a list of memories for the person who asked."""
+    embed = list_embed(title, entries_of(interaction, memories, ranked=ranked))
     return embed.set_footer(text=footer) if footer else embed
 
 
-class Pages(OwnedView):
-    """A long list of memories, a few at a time.
+def entries_of(interaction: Interaction, memories: Sequence[Memory], *, ranked: bool) -> list[str]:
+    """Return memories as entries of a list for the person who asked."""
+    reader = owner_id_of(interaction.user.id)
+    names = names_of_speakers(interaction.client, interaction.guild, memories)
+    return [describe(memory, reader=reader, names=names, ranked=ranked) for memory in memories]
+
+
+def list_embed(title: str, entries: Sequence[str], separator: str = "\n\n") -> discord.Embed:
+    """Return a list of entries under a title."""
+    return discord.Embed(title=title, description=separator.join(entries)[:_MAX_DESCRIPTION_CHARS], colour=_COLOUR)
+
+
+class ListPages(OwnedView):
+    """A long list, a few entries at a time.
 
     Args:
-        fetch: Gives the memories from an offset on, at most as many as asked for.
+        fetch: Gives the entries from an offset on, at most as many as asked for.
+        intro: What stands above the entries of each page.
+
+    Attributes:
+        page_size: How many entries a page has.
+        separator: What stands between two of them.
     """
+
+    page_size = PAGE_SIZE
+    separator = "\n\n"
 
     def __init__(
         self,
         interaction: Interaction,
         open_views: WeakSet[OwnedView],
-        fetch: Callable[[int, int], Awaitable[Sequence[Memory]]],
+        fetch: Callable[[int, int], Awaitable[Sequence[str]]],
         *,
         total: int,
         title: str,
-        ranked: bool = False,
+        intro: str | None = None,
     ) -> None:
         super().__init__(interaction, open_views)
         self._fetch = fetch
         self._title = title
-        self._ranked = ranked
+        self._intro = [intro] if intro else []
         self._turning = asyncio.Lock()
-        self._last = max(0, (total - 1) // PAGE_SIZE)
+        self._last = max(0, (total - 1) // self.page_size)
         self._page = 0
 
     async def turn_to(self, page: int) -> None:
         """Show that page, or the nearest one that there is."""
         async with self._turning:
             self._page = min(max(page, 0), self._last)
-            memories = await self._fetch(self._page * PAGE_SIZE, PAGE_SIZE)
+            entries = await self._fetch(self._page * self.page_size, self.page_size)
             self.first.disabled = self.back.disabled = self._page == 0
             self.forward.disabled = self.last.disabled = self._page == self._last
             self.jump.label = f"{self._page + 1} / {self._last + 1}"
-            embed = memories_embed(self._title, memories, ranked=self._ranked)
+            embed = list_embed(self._title, [*self._intro, *entries], self.separator)
             if self._last:
                 await self.show(embed=embed)
             else:
@@ -158,30 +207,30 @@ class Pages(OwnedView):
                 await self.interaction.edit_original_response(embed=embed, allowed_mentions=NO_MENTIONS)
 
     @discord.ui.button(emoji="⏮️", custom_id="cortex:v1:pages:first")
-    async def first(self, interaction: Interaction, _: Button["Pages"]) -> None:
+    async def first(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn to the first page."""
         await self.accept(interaction)
         await self.turn_to(0)
 
     @discord.ui.button(emoji="◀️", custom_id="cortex:v1:pages:back")
-    async def back(self, interaction: Interaction, _: Button["Pages"]) -> None:
+    async def back(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn one page back."""
         await self.accept(interaction)
         await self.turn_to(self._page - 1)
 
     @discord.ui.button(label="1", custom_id="cortex:v1:pages:jump")
-    async def jump(self, interaction: Interaction, _: Button["Pages"]) -> None:
+    async def jump(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Ask for a page."""
         await interaction.response.send_modal(_JumpForm(self, interaction, self._last + 1))
 
     @discord.ui.button(emoji="▶️", custom_id="cortex:v1:pages:forward")
-    async def forward(self, interaction: Interaction, _: Button["Pages"]) -> None:
+    async def forward(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn one page on."""
         await self.accept(interaction)
         await self.turn_to(self._page + 1)
 
     @discord.ui.button(emoji="⏭️", custom_id="cortex:v1:pages:last")
-    async def last(self, interaction: Interaction, _: Button["Pages"]) -> None:
+    async def last(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn to the last page."""
         await self.accept(interaction)
         await self.turn_to(self._last)
@@ -192,7 +241,7 @@ class _JumpForm(OwnedModal):
 
     number: TextInput["_JumpForm"] = TextInput(label="Page", custom_id="cortex:v1:pages:number", max_length=6)
 
-    def __init__(self, pages: Pages, interaction: Interaction, count: int) -> None:
+    def __init__(self, pages: ListPages, interaction: Interaction, count: int) -> None:
         super().__init__("pages:jump", "Go to a page", interaction)
         self._pages = pages
         self._count = count
@@ -205,3 +254,27 @@ class _JumpForm(OwnedModal):
             return
         await self._pages.accept(interaction)
         await self._pages.turn_to(int(self.number.value) - 1)
+
+
+class Pages(ListPages):
+    """A long list of memories, a few at a time.
+
+    Args:
+        fetch: Gives the memories from an offset on, at most as many as asked for.
+        ranked: Whether the place in the list has a reason.
+    """
+
+    def __init__(
+        self,
+        interaction: Interaction,
+        open_views: WeakSet[OwnedView],
+        fetch: Callable[[int, int], Awaitable[Sequence[Memory]]],
+        *,
+        total: int,
+        title: str,
+        ranked: bool = False,
+    ) -> None:
+        async def fetch_entries(offset: int, limit: int) -> list[str]:
+            return entries_of(interaction, await fetch(offset, limit), ranked=ranked)
+
+        super().__init__(interaction, open_views, fetch_entries, total=total, title=title)

@@ -1,7 +1,12 @@
-"""ClaraCog: the reference bot's voice. It answers those who speak to it, from the context that MemoryCog hands out."""
+"""ClaraCog: the reference bot's voice. It answers those who speak to it, from the context that it is handed."""
 
+import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import discord
 from discord.ext import commands
@@ -10,26 +15,33 @@ from cortex_core import (
     ChatMessage,
     ChatModel,
     Degradation,
+    Memory,
     MemoryContext,
     MemoryManager,
     ProviderError,
     StoreError,
     StoreResult,
 )
+from cortex_core.models import utc_now
 from cortex_core.prompts import build_reply_prompt
 
 from . import _responder as responder
 from ._audience import audience_of
 from ._errors import NO_MENTIONS
 from ._lifecycle import acquire_memory, release_memory
-from ._messages import called_name, source_id_of, spoken_text
+from ._messages import called_name, is_addressed, linked_channel_of, source_id_of, spoken_text
+from ._people import names_of_speakers
 from ._responder import Answer
 from ._wording import MAX_MESSAGE_CHARS
+
+T = TypeVar("T")
 
 log = logging.getLogger("cortex.discord")
 
 _SEARCHED = 50
 _LISTED = 200
+_WORDED_AT_MOST = 3
+_NO_MODEL = "\n-# My language model isn't available right now; this comes straight from my memory."
 
 
 class ClaraCog(commands.Cog):
@@ -44,38 +56,40 @@ class ClaraCog(commands.Cog):
         self.name = memory.config.clara.name
         self._called = called_name(bot, memory)
         self._name = re.compile(rf"\b{re.escape(self.name)}\b", re.IGNORECASE)
+        self._answering: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     @commands.Cog.listener()
     async def on_cortex_context(self, message: discord.Message, context: MemoryContext) -> None:
         """Answer if the message is for Clara and she may write there."""
-        if not (self._is_addressed(message) and _may_answer(message)):
+        if not self._is_asked(message):
             return
         try:
-            answer = await self._word_answer(message, context)
-            await self._reply(message, answer.text)
-            self.memory.count_use(answer.used)
+            async with self._lock_of(message):
+                answer = await self._word_answer(message, context)
+                reply = await self._reply(message, answer.text)
+                await self._note(context.user_id, reply, answer.used)
         except Exception:
             log.exception("Message %d was not answered.", message.id)
 
     @commands.Cog.listener()
     async def on_cortex_refused(self, message: discord.Message, result: StoreResult) -> None:
         """Own up that a message for Clara could not be remembered."""
-        if not (self._is_addressed(message) and _may_answer(message)):
+        if not self._is_asked(message):
             return
         try:
-            await self._reply(message, f"I could not keep that: {result.error}")
+            async with self._lock_of(message):
+                await self._reply(message, f"I could not keep that: {result.error}")
         except Exception:
             log.exception("The author of message %d was not told that it could not be remembered.", message.id)
 
-    def _is_addressed(self, message: discord.Message) -> bool:
-        me = self.bot.user
-        replied_to = message.reference.resolved if message.reference else None
-        return (
-            isinstance(message.channel, discord.DMChannel)
-            or me in message.mentions
-            or (isinstance(replied_to, discord.Message) and replied_to.author == me)
-            or (self._called is not None and self._name.search(message.content) is not None)
-        )
+    def _lock_of(self, message: discord.Message) -> asyncio.Lock:
+        """Return what keeps a refusal from being told before the answer that it takes back."""
+        return self._answering.setdefault(message.id, asyncio.Lock())
+
+    def _is_asked(self, message: discord.Message) -> bool:
+        return is_addressed(self.bot, message, self._called) and _may_answer(message)
+
+    # With a language model
 
     async def _word_answer(self, message: discord.Message, context: MemoryContext) -> Answer:
         llm = self.memory.llm
@@ -83,12 +97,21 @@ class ClaraCog(commands.Cog):
             return await self._answer_from_memory(message, context)
         try:
             async with message.channel.typing():
-                return Answer(await self._ask(llm, message, context), context.retrieved)
+                return await self._ask_until_it_holds(llm, message, context)
         except ProviderError as error:
             log.warning("Message %d is answered without the language model: %s", message.id, error)
             answer = await self._answer_from_memory(message, context)
-            note = "\n-# My language model isn't available right now; this comes straight from my memory."
-            return Answer(answer.text + note, answer.used)
+            return Answer(answer.text + _NO_MODEL, answer.used)
+
+    async def _ask_until_it_holds(self, llm: ChatModel, message: discord.Message, context: MemoryContext) -> Answer:
+        """Let the model word an answer; if it was given what may not be heard any more, once more from what is left."""
+        for _ in range(_WORDED_AT_MOST):
+            text = await self._ask(llm, message, context)
+            left = await _check(message, partial(self.memory.recheck, context))
+            if left == context:
+                return Answer(text, context.memories)
+            context = left
+        return Answer(responder.NOTHING)
 
     async def _ask(self, llm: ChatModel, message: discord.Message, context: MemoryContext) -> str:
         prompt = build_reply_prompt(
@@ -100,6 +123,8 @@ class ClaraCog(commands.Cog):
         conversation = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
         return await llm.complete(conversation, max_tokens=self.memory.config.llm.max_reply_tokens)
 
+    # From memory alone
+
     async def _answer_from_memory(self, message: discord.Message, context: MemoryContext) -> Answer:
         text = spoken_text(message, self._called)
         if not text:
@@ -109,36 +134,85 @@ class ClaraCog(commands.Cog):
         if responder.asks_who_she_is(text):
             return Answer(responder.introduce(self.name))
         if not responder.is_question(text):
-            lost = {Degradation.HOT_LAYER, Degradation.LONG_TERM} <= set(context.degraded)
-            return Answer(responder.FORGETFUL if lost else responder.acknowledge(text, message.id))
+            return Answer(await self._acknowledge(message, text, context))
 
         owner, place = context.user_id, audience_of(message.channel)
         question = source_id_of(message.id)  # it may be among the memories by now
-        try:
-            if responder.asks_for_anything(text):
+        if responder.asks_for_anything(text):
+            try:
                 recent = await self.memory.list_memories(owner, limit=_LISTED, audience=place)
-                return responder.recount(responder.statements_among(recent, but=question))
+            except StoreError:
+                recent = context.working
+            statements, names = await self._may_tell(message, owner, responder.statements_among(recent, but=question))
+            return responder.recount(statements, reader=owner, names=names)
+
+        away = ""
+        try:
             # The very text that was heard, so that its vector is at hand. The context alone would not do: what was
             # said lately is part of it whether it answers the question or not.
-            found = (await self.memory.search(owner, text, limit=_SEARCHED, audience=place)).memories
-            away = ""
+            channel = linked_channel_of(message.channel)
+            found = await self.memory.search(owner, text, limit=_SEARCHED, audience=place, channel_id=channel)
+            memories = found.memories
         except StoreError:
-            found = []
+            memories = []
             away = "\n-# I can't reach my long-term memory right now; I only know what was said lately."
-        seen = {memory.id for memory in found}
-        unseen = [memory for memory in context.working if memory.id not in seen]  # still on their way to the search
-        near = responder.near(responder.statements_among(found, but=question))
-        lately = responder.sharing_words(text, responder.statements_among(unseen, but=question))
-        answer = responder.answer(near or lately)
+        seen = {memory.id for memory in memories}
+        lately = [*context.working, *(context.project.recent if context.project else [])]
+        unseen = [memory for memory in lately if memory.id not in seen]  # still on their way to the search
+        near = responder.near(responder.statements_among(memories, but=question))
+        shared_words = responder.sharing_words(text, responder.statements_among(unseen, but=question))
+        best, names = await self._may_tell(message, owner, near or shared_words)
+        answer = responder.answer(best, reader=owner, names=names)
         return Answer(answer.text + away, answer.used)
 
-    async def _reply(self, message: discord.Message, answer: str) -> None:
+    async def _acknowledge(self, message: discord.Message, text: str, context: MemoryContext) -> str:
+        """Promise to remember what will be, and nothing else."""
+        if {Degradation.HOT_LAYER, Degradation.LONG_TERM} <= set(context.degraded):
+            return responder.FORGETFUL
+        unwanted = (await self.memory.get_preferences(context.user_id)).why_not_stored(utc_now())
+        if unwanted or not await self._is_captured(message):
+            return responder.UNKEPT
+        return responder.acknowledge(text, message.id)
+
+    async def _is_captured(self, message: discord.Message) -> bool:
+        try:
+            return (await self.memory.channel_links.get_settings(linked_channel_of(message.channel))).is_captured
+        except StoreError:
+            return True
+
+    async def _may_tell(
+        self, message: discord.Message, owner: str, memories: Sequence[Memory]
+    ) -> tuple[list[Memory], dict[str, str]]:
+        """Return those of the memories that may be told at this moment, and what their speakers are called."""
+        kept = await _check(message, partial(self.memory.still_heard, owner, memories))
+        return kept, names_of_speakers(self.bot, message.guild, kept)
+
+    # Replies
+
+    async def _reply(self, message: discord.Message, answer: str) -> discord.Message:
         text = answer if len(answer) <= MAX_MESSAGE_CHARS else f"{answer[: MAX_MESSAGE_CHARS - 1]}…"
         if message.guild is None or message.channel.permissions_for(message.guild.me).read_message_history:
             reference = message.to_reference(fail_if_not_exists=False)
-            await message.channel.send(text, reference=reference, mention_author=False, allowed_mentions=NO_MENTIONS)
-        else:
-            await message.channel.send(text, allowed_mentions=NO_MENTIONS)
+            return await message.channel.send(
+                text, reference=reference, mention_author=False, allowed_mentions=NO_MENTIONS
+            )
+        return await message.channel.send(text, allowed_mentions=NO_MENTIONS)
+
+    async def _note(self, owner: str, reply: discord.Message, used: Sequence[Memory]) -> None:
+        try:
+            await self.memory.note_reply(owner, source_id_of(reply.id), used)
+        except StoreError as error:
+            log.info("Reply %d can't be explained later: %s", reply.id, error)
+
+
+async def _check(message: discord.Message, limit: Callable[..., Awaitable[T]]) -> T:
+    """Return what is left of something where a message was said, asking again if permissions changed meanwhile."""
+    place = message.channel
+    while True:
+        audience = audience_of(place)
+        left = await limit(audience=audience, channel_id=linked_channel_of(place))
+        if audience_of(place).heard() == audience.heard():
+            return left
 
 
 def _may_answer(message: discord.Message) -> bool:

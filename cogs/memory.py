@@ -1,11 +1,8 @@
-"""MemoryCog: listens to what people say, and answers `/memory …`."""
+"""MemoryCog: `/memory …`, what people can see, put right and erase of what is remembered of them."""
 
-import logging
-from collections import deque
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, get_args
-from uuid import UUID
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 import discord
 from discord import app_commands
@@ -13,41 +10,29 @@ from discord.ext import commands
 
 from cortex_core import (
     Audience,
-    CortexError,
     InvalidInputError,
     Memory,
-    MemoryContext,
     MemoryManager,
     MemoryType,
     NotFoundError,
-    StoreResult,
 )
 from cortex_core.models import utc_now
 
 from ._audience import audience_of
-from ._errors import NO_MENTIONS, Interaction, answered
-from ._forgetting import MAX_CHOICES, ForgetEverything, ForgetSome
+from ._errors import NO_MENTIONS, Interaction, answered, tell, usual_pace
+from ._export import hand_over
+from ._finding import SUGGESTED_FROM, find, list_newest, suggest
+from ._forgetting import ForgetEverything, ForgetSome
 from ._lifecycle import acquire_memory, release_memory
-from ._messages import (
-    called_name,
-    channel_id_of,
-    is_command,
-    is_from_person,
-    owner_id_of,
-    source_id_of,
-    spoken_text,
-    to_incoming,
-)
-from ._responder import is_statement
-from ._turns import Turns
-from ._views import OwnedView, Pages
-from ._wording import choice_name, count_of, quote, where_heard
-
-log = logging.getLogger("cortex.discord")
-
-# After a reconnect Discord may send the last messages again: they are stored once anyway, and answered once by this.
-REPLAYED_AT_MOST = 1000
-COMMANDS_PER_PERIOD, PERIOD_SECONDS = 6, 15.0
+from ._listening import NAME as LISTENING
+from ._listening import ListeningCog
+from ._menus import MessageMenus
+from ._messages import channel_id_of, owner_id_of
+from ._privacy import Privacy, Until, end_of_pause, pause_text
+from ._profile import Profile
+from ._views import OwnedView, Pages, answer_if_stale
+from ._why import Why
+from ._wording import count_of, quote, where_heard
 
 Kind = Literal["identity", "semantic", "episodic", "working", "session"]
 Since = Literal["24 hours", "7 days", "30 days", "365 days"]
@@ -55,124 +40,38 @@ Where = Literal["only between us", "everybody who can read this channel"]
 
 _SPANS = dict(zip(get_args(Since), map(timedelta, (1, 7, 30, 365)), strict=True))
 _SEARCH_LIMIT = 50
-_SUGGESTED_FROM = 100
 _REPEATED_CHARS = 900  # so that the confirmation fits into a message even if every character needs escaping
 
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 class MemoryCog(commands.GroupCog, group_name="memory", group_description="What I remember about you"):
-    """Remembers messages, and lets everybody see and erase their own memories.
-
-    For each message it dispatches `cortex_context(message, context)`: what is known for an answer, before the message
-    itself is remembered. If it then can't be, it dispatches `cortex_refused(message, result)`.
-    """
+    """Lets everybody see, put right and erase their own memories; `ListeningCog` makes them."""
 
     def __init__(self, bot: commands.Bot, memory: MemoryManager) -> None:
         self.bot = bot
         self.memory = memory
-        self.pace = commands.CooldownMapping[Interaction].from_cooldown(
-            COMMANDS_PER_PERIOD, PERIOD_SECONDS, lambda interaction: interaction.user.id
-        )
-        self._turns: WeakValueDictionary[int, Turns] = WeakValueDictionary()
+        self.pace = usual_pace()
         self._open_views: WeakSet[OwnedView] = WeakSet()
-        self._heard: deque[int] = deque(maxlen=REPLAYED_AT_MOST)
+        self._menus = MessageMenus(bot, memory, self.pace, self._open_views)
 
     async def cog_load(self) -> None:
-        """Tell the operator when messages will arrive empty."""
-        if not self.bot.intents.message_content:
-            log.warning(
-                "The message content intent is off, so that most messages arrive empty and are not remembered: set "
-                "intents.message_content and switch it on in Discord's developer portal."
-            )
+        """Add the menus on messages."""
+        self._menus.add()
 
     async def cog_unload(self) -> None:
-        """Stop the buttons, which would otherwise go on calling this cog."""
+        """Take the menus away and stop the buttons, which would otherwise go on calling this cog."""
+        self._menus.remove()
         for view in list(self._open_views):
             view.stop()
 
-    # Messages
-
     @commands.Cog.listener()
-    async def on_message(self, message: discord.Message) -> None:
-        """Recall for a message, then remember it."""
-        try:
-            if is_from_person(message) and not await is_command(self.bot, message):
-                await self._hear(message)
-        except Exception:
-            log.exception("Message %d was not heard.", message.id)
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Answer for buttons of a time before this cog was loaded."""
+        if interaction.type is discord.InteractionType.component:
+            await answer_if_stale(interaction)
 
-    @commands.Cog.listener()
-    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """Let the memory follow an edit; a link that unfolds is none."""
-        message, before = payload.message, payload.cached_message
-        if message.edited_at is None or (before is not None and before.content == message.content):
-            return
-        try:
-            if is_from_person(message):
-                await self._hear_again(message, is_command=await is_command(self.bot, message))
-        except Exception:
-            log.exception("The edit of message %d was not followed.", message.id)
-
-    @commands.Cog.listener()
-    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Forget what was deleted."""
-        await self._forget_message(payload.message_id, payload.cached_message)
-
-    @commands.Cog.listener()
-    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """Forget all that was deleted."""
-        cached = {message.id: message for message in payload.cached_messages}
-        for message_id in payload.message_ids:
-            await self._forget_message(message_id, cached.get(message_id))
-
-    async def _hear(self, message: discord.Message) -> None:
-        text = spoken_text(message, called_name(self.bot, self.memory))
-        if not (text or message.content.strip()):  # attachments alone
-            return
-        is_new = message.id not in self._heard
-        self._heard.append(message.id)
-
-        def hand_out(context: MemoryContext) -> None:
-            if is_new:
-                self.bot.dispatch("cortex_context", message, context)
-
-        said = to_incoming(message, text)
-        async with self._turns.setdefault(message.channel.id, Turns(message.channel.id)).take() as has_turn:
-            if not text:  # somebody called the bot and said nothing else
-                if has_turn:
-                    hand_out(await self.memory.get_context(said.user_id, audience=said.audience))
-                return
-            result = await (self.memory.hear(said, hand_out) if has_turn else self._store(message, text))
-        if not result.success:
-            log.warning("Message %d was not remembered: %s", message.id, result.error)
-            if is_new:
-                self.bot.dispatch("cortex_refused", message, result)
-
-    async def _hear_again(self, message: discord.Message, *, is_command: bool) -> None:
-        text = spoken_text(message, called_name(self.bot, self.memory))
-        if is_command or not text:
-            source, owner = source_id_of(message.id), owner_id_of(message.author.id)
-            await self.memory.forget_source(source, owner=owner, edited_at=message.edited_at)
-            return
-        result = await self._store(message, text, edited_at=message.edited_at)
-        if not result.success:
-            log.warning("The edit of message %d was not remembered: %s", message.id, result.error)
-
-    async def _store(self, message: discord.Message, text: str, *, edited_at: datetime | None = None) -> StoreResult:
-        said = to_incoming(message, text).model_dump(exclude={"user_id", "text"})
-        return await self.memory.store(owner_id_of(message.author.id), text, **said, edited_at=edited_at)
-
-    async def _forget_message(self, message_id: int, cached: discord.Message | None) -> None:
-        if cached is not None and not is_from_person(cached):
-            return
-        owner = owner_id_of(cached.author.id) if cached else None
-        try:
-            await self.memory.forget_source(source_id_of(message_id), owner=owner)
-        except Exception:
-            log.exception("Message %d was deleted, but its memory could not be erased.", message_id)
-
-    # Commands
+    # Looking and keeping
 
     @app_commands.command()
     @app_commands.describe(text="What I should keep", where="Who may hear it again; only you, unless you choose")
@@ -245,6 +144,53 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         await Pages(interaction, self._open_views, fetch, total=total, title=title).turn_to(0)
 
     @app_commands.command()
+    @answered
+    async def profile(self, interaction: Interaction) -> None:
+        """Show what I take to be true of you, and put it right."""
+        await Profile(self.memory, self._open_views).show(interaction)
+
+    @app_commands.command()
+    @answered
+    async def why(self, interaction: Interaction) -> None:
+        """Show what my last reply to you drew on."""
+        await Why(self.memory, self._open_views).show(interaction)
+
+    @app_commands.command()
+    @answered
+    async def export(self, interaction: Interaction) -> None:
+        """Get everything I keep about you as files, by direct message."""
+        await hand_over(interaction, self.memory)
+
+    # Wishes
+
+    @app_commands.command()
+    @app_commands.describe(until="How long; until you resume, unless you choose")
+    @answered
+    async def pause(self, interaction: Interaction, until: Until = "until I resume") -> None:
+        """Let me remember nothing of what you say for a while."""
+        paused_until = end_of_pause(until, interaction.created_at)
+        await self.memory.change_preferences(owner_id_of(interaction.user.id), paused_until=paused_until)
+        await tell(interaction, f"I remember nothing of what you say {pause_text(paused_until)}.")
+
+    @app_commands.command()
+    @answered
+    async def resume(self, interaction: Interaction) -> None:
+        """Let me remember again what you say."""
+        wishes = await self.memory.change_preferences(owner_id_of(interaction.user.id), paused_until=None)
+        if wishes.opted_out:
+            raise InvalidInputError("You've opted out, which `/memory privacy` changes; only then I remember again.")
+        await tell(interaction, "I remember what you say again.")
+
+    @app_commands.command()
+    @answered
+    async def privacy(self, interaction: Interaction) -> None:
+        """Read what I keep, why, how long and who hears it, and decide."""
+        wishes = await self.memory.get_preferences(owner_id_of(interaction.user.id))
+        await Privacy(interaction, self._open_views, self.memory, wishes).ask()
+
+    # Forgetting
+
+    @app_commands.command()
     @app_commands.describe(
         query="What it is about; you choose from what I find",
         last="The last so many things you told me",
@@ -263,11 +209,12 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         if [query is not None, last is not None, everything].count(True) != 1:
             raise InvalidInputError("Please choose one of `query`, `last` and `everything`.")
         if everything:
-            count = len({memory.id for memory in await self._recent(owner, _SUGGESTED_FROM)})
+            count = len({memory.id for memory in await list_newest(self.memory, owner, SUGGESTED_FROM)})
             count = max(count, await self.memory.count_memories(owner))
             await ForgetEverything(interaction, self._open_views, self.memory, count).ask()
             return
-        found = await self._find(owner, query) if query else (await self._recent(owner, last or 1))[:last]
+        newest = [] if query else await list_newest(self.memory, owner, last or 1)
+        found = await find(self.memory, owner, query) if query else newest[:last]
         if not found:
             raise NotFoundError("I don't remember anything like that." if query else "I don't remember anything yet.")
         choose = query is not None and len(found) > 1
@@ -275,40 +222,17 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
 
     @forget.autocomplete("query")
     async def _suggest(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """Offer the person's recent memories that contain what is typed, questions and requests last."""
-        try:
-            recent = await self.memory.list_memories(owner_id_of(interaction.user.id), limit=_SUGGESTED_FROM)
-        except CortexError as error:
-            log.info("There are no suggestions: %s", error)
-            return []
-        matching = [memory for memory in recent if typed.casefold() in memory.content.casefold()]
-        matching.sort(key=lambda memory: not is_statement(memory.content))
-        return [
-            app_commands.Choice(name=choice_name(memory), value=str(memory.id)) for memory in matching[:MAX_CHOICES]
-        ]
-
-    async def _find(self, owner: str, query: str) -> list[Memory]:
-        """Return the memory that was picked from the suggestions, or what answers free text."""
-        try:
-            memory_id = UUID(query)
-        except ValueError:
-            return (await self.memory.search(owner, query, limit=MAX_CHOICES)).memories
-        memory = await self.memory.get(owner, memory_id)
-        return [memory] if memory else []
-
-    async def _recent(self, owner: str, count: int) -> list[Memory]:
-        """Return the newest memories, also those that are still on their way to Postgres."""
-        working = (await self.memory.get_context(owner)).working
-        stored = await self.memory.list_memories(owner, limit=count)
-        newest = {memory.id: memory for memory in [*working, *stored]}
-        return sorted(newest.values(), key=lambda memory: memory.created_at, reverse=True)
+        return await suggest(self.memory, owner_id_of(interaction.user.id), typed)
 
 
 async def setup(bot: commands.Bot) -> None:
-    """Add the cog."""
-    await bot.add_cog(MemoryCog(bot, await acquire_memory(bot, __name__)))
+    """Add the cogs: one that listens, one for the commands."""
+    memory = await acquire_memory(bot, __name__)
+    await bot.add_cog(ListeningCog(bot, memory))
+    await bot.add_cog(MemoryCog(bot, memory))
 
 
 async def teardown(bot: commands.Bot) -> None:
     """Give the memory back."""
+    await bot.remove_cog(LISTENING)  # which the bot can't tell to be of this extension
     await release_memory(bot, __name__)

@@ -431,7 +431,9 @@ class MemoryManager:
     # Putting right
 
     async def note_reply(self, user_id: str, reply_id: str, memories: Sequence[Memory]) -> None:
-        """Note that a reply to somebody drew on these memories, so that `explain_reply` can tell; found ones count as used.
+        """Note that a reply to somebody drew on these memories, so that `explain_reply` can tell.
+
+        What a search found counts as used by that.
 
         Raises:
             StoreUnavailableError: Redis is away; the reply can't be explained later.

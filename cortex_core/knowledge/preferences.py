@@ -15,8 +15,8 @@ from cortex_core.stores.redis import RedisStore
 class PreferenceKeeper:
     """Reads wishes from the cache in Redis or from Postgres, and changes them in both.
 
-    Should both fail to tell, none are assumed: the writer asks again in the transaction in which it stores, and of those
-    who opt out nothing is left in the hot layer.
+    Should both fail to tell, none are assumed: the writer asks again in the transaction in which it stores, and nothing is
+    left in the hot layer of those who opt out.
     """
 
     def __init__(self, redis: RedisStore, postgres: PostgresStore) -> None:

@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from cortex_core import Audience, ConfigError, MemoryConfig, MemoryManager
 
-EXTENSIONS = ("cogs.memory", "cogs.clara")
+EXTENSIONS = ("cogs.memory", "cogs.clara", "cogs.projects", "cogs.channels")
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ async def test_extensions_that_load_at_once_share_one_memory_and_the_last_closes
     memory = bot.cortex
     assert isinstance(memory, MemoryManager)
 
-    await bot.unload_extension(EXTENSIONS[0])
-    assert memory.is_open
-    await bot.unload_extension(EXTENSIONS[1])
+    for extension in EXTENSIONS:
+        assert memory.is_open
+        await bot.unload_extension(extension)
 
     assert not memory.is_open
     assert not hasattr(bot, "cortex")
@@ -48,6 +48,21 @@ async def test_closing_the_bot_writes_what_was_acknowledged(bot: commands.Bot, m
     await bot.close()
 
     assert await memory.count_memories("discord-1") == 50
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("extension", EXTENSIONS)
+async def test_each_extension_lives_alone(bot: commands.Bot, extension: str) -> None:
+    for _ in range(2):
+        await bot.load_extension(extension)
+        await bot.reload_extension(extension)
+        assert bot.cortex.is_open
+        await bot.unload_extension(extension)
+
+    assert not hasattr(bot, "cortex")
+    assert (bot.cogs, bot.tree.get_commands()) == ({}, [])
+    assert not any(bot.extra_events.values())
+    assert not bot._connection._view_store._dynamic_items
 
 
 async def test_the_hosts_memory_stays_open(bot: commands.Bot, memory: MemoryManager) -> None:

@@ -58,11 +58,12 @@ class TestRemember:
         openly = await use(world, "remember", text=text, where=everybody)
         to_a_few = await world.sam.slash(world.staff, "memory remember", text=text, where=everybody)
 
-        assert openly.content.endswith("\nIt may come up anywhere in this server, and in direct messages with me.")
+        where = "wherever everybody who can read along can read this channel too, and in direct messages with me"
         assert to_a_few.response is not None
-        assert to_a_few.response.content.endswith("\nIt may come up in this channel, and in direct messages with me.")
+        for answer in (openly, to_a_few.response):
+            assert answer.content.endswith(f"\nIt may come up {where}.")
         assert {memory.audience for memory in await world.memories(world.sam)} == {
-            str(Audience.guild(world.guild.id)),
+            str(Audience.channel(world.guild.id, world.general.id)),
             str(Audience.channel(world.guild.id, world.staff.id)),
         }
 
@@ -82,7 +83,7 @@ class TestRemember:
         assert answer.message.role_mentions == []
         quoted = answer.content.splitlines()[1]
         assert quoted.startswith("> @\u200beveryone \\<")
-        assert r"\[click]" in quoted
+        assert r"\[click\]" in quoted
         assert "\u202e" not in quoted
         (memory,) = await world.memories(world.sam)
         assert memory.content == EVIL
@@ -467,7 +468,18 @@ async def test_names_fit_into_discord_and_cannot_collide(world: World) -> None:
         assert isinstance(command, discord.app_commands.Command)
         assert len(command.description) <= 100
         assert all(len(parameter.description) <= 100 for parameter in command.parameters)
-    assert {command.name for command in group.commands} == {"remember", "search", "list", "forget"}
+    assert {command.name for command in group.commands} == {
+        "remember",
+        "search",
+        "list",
+        "profile",
+        "why",
+        "export",
+        "pause",
+        "resume",
+        "privacy",
+        "forget",
+    }
 
 
 async def test_an_unloaded_extension_leaves_no_button_that_works(world: World) -> None:

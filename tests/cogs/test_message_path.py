@@ -73,7 +73,7 @@ async def test_a_message_becomes_its_authors_memory(host: Host) -> None:
     assert memory.channel_id == f"discord-channel-{message.channel.id}"
     assert memory.author_name == message.author.display_name
     assert memory.created_at == message.created_at
-    assert memory.audience == f"guild:{message.guild.id}"
+    assert memory.audience == f"channel:{message.guild.id}:{message.channel.id}"
 
 
 async def test_the_context_is_handed_out_once_and_without_the_message_itself(host: Host) -> None:

@@ -135,13 +135,13 @@ class TestPlaces:
         (memory,) = await world.memories(world.sam)
         assert memory.audience == str(Audience.owner())
 
-    async def test_an_open_channel_is_the_servers_and_a_closed_one_its_own(self, world: World) -> None:
+    async def test_each_channel_of_a_server_has_readers_of_its_own(self, world: World) -> None:
         await world.sam.send(world.general, "Said openly.")
         await world.sam.send(world.staff, "Said to a few.")
 
         said = {memory.content: memory.audience for memory in await world.memories(world.sam)}
         assert said == {
-            "Said openly.": str(Audience.guild(world.guild.id)),
+            "Said openly.": str(Audience.channel(world.guild.id, world.general.id)),
             "Said to a few.": str(Audience.channel(world.guild.id, world.staff.id)),
         }
 

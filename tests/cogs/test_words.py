@@ -1,5 +1,6 @@
 """Clara's words: what counts as a question, and how memories are shown."""
 
+import re
 from datetime import UTC, datetime
 
 import discord
@@ -110,10 +111,17 @@ class TestAnswers:
 
         assert responder.sharing_words("what is my cat called for you", said) == said[:1]
 
-    def test_name_another_speaker(self) -> None:
-        answer = responder.answer([memory(relevance=0.6, author_id="discord-2", author_name="R*b*n")]).text
+    def test_name_another_speaker_by_the_name_of_today(self) -> None:
+        said = memory(relevance=0.6, author_id="discord-2", author_name="Old name")
 
-        assert answer.startswith(r"R\*b\*n said <t:")
+        assert responder.answer([said], names={"discord-2": "R*b*n"}).text.startswith(r"R\*b\*n said <t:")
+        assert responder.answer([said]).text.startswith("Somebody said <t:")
+
+    def test_are_for_whoever_asked(self) -> None:
+        shared = memory(relevance=0.6)
+
+        assert responder.recount([shared], reader="discord-1").text.startswith("You told me")
+        assert responder.recount([shared], reader="discord-2").text.startswith("Somebody said")
 
 
 class TestRequests:
@@ -169,9 +177,17 @@ class TestLists:
         assert wording.link_to(memory(source_id="replay-3", channel_id="7")) is None
 
     def test_an_entry_tells_why_it_was_found(self) -> None:
-        assert "found by its words" in wording.describe(memory(), ranked=True)
+        assert "found by its words" in wording.describe(memory(score=1.0), ranked=True)
+        assert "said lately" in wording.describe(memory(), ranked=True)
         assert wording.describe(memory(relevance=0.7, score=-1.2), ranked=True).endswith(" · relevance 0.70")
         assert "kept on purpose" in wording.describe(memory(tags=("pinned",)))
+
+    def test_an_entry_names_another_speaker_by_the_name_of_today(self) -> None:
+        shared = memory(author_id="discord-2", author_name="Old name", source_id="discord-message-3")
+
+        assert "said by Robin" in wording.describe(shared, names={"discord-2": "Robin"})
+        assert "said by somebody else" in wording.describe(shared)
+        assert "said by" not in wording.describe(shared, reader="discord-2")
 
     def test_counts_are_words(self) -> None:
         assert [wording.count_of(n) for n in (0, 1, 1200)] == ["0 memories", "1 memory", "1,200 memories"]
@@ -211,9 +227,56 @@ class TestQuotes:
         assert len(quoted.splitlines()) == 1
         assert len(quoted) <= 2 + 2 * 200
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "# big",
+            "-# small",
+            "- item",
+            "> quote",
+            "**b** __u__ ~~s~~ ||x||",
+            "`code`",
+            "[a](b) *c* [d](e)",
+            "](http://e)",
+        ],
+    )
+    def test_format_nothing(self, text: str) -> None:
+        inside = wording.quote(text).removeprefix("> ")
+
+        assert inside.replace("\\", "") == text
+        assert re.search(r"^[#>-]|(?<!\\)[*_~|`\[\]]", inside) is None
+
     def test_ping_nobody_and_turn_nothing_around(self) -> None:
         quoted = wording.quote("@everyone @here <@123456789012345678> <@&1> <#1> </x:1> <t:0:R> a\u202eb\u2066c")
 
         assert discord.utils.escape_mentions(quoted) == quoted
         assert "<" not in quoted.replace("\\<", "")
         assert quoted.endswith("a b c")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "@everyone",
+            "](https://evil.example)",
+            "[x](https://evil.example)",
+            "https://evil.example",
+            "<@123456789012345678>",
+            "<t:0:R>",
+            "# **big**\n> quote",
+            "||`spoiler`||",
+            "nrut\u202e",
+        ],
+    )
+    def test_work_as_nothing_but_names(self, name: str) -> None:
+        shown = wording.shown_name(name)
+
+        assert discord.utils.escape_mentions(shown) == shown
+        assert re.search(r"(?<!\\)[!-/:-@\[\]^-`{-~]", shown) is None
+        assert re.search("[\n\u202e]", shown) is None
+
+    def test_are_read_as_they_are(self) -> None:
+        assert wording.shown_name("Łukasz 李 😀") == "Łukasz 李 😀"
+        assert wording.shown_name("J. O'Neil_(he)").replace("\\", "") == "J. O'Neil_(he)"
+        assert len(wording.shown_name("long " * 99)) <= 40

@@ -16,6 +16,7 @@ from discord.ext import commands
 import cortex_core
 from cortex_core import MemoryManager, load_config
 
+EXTENSIONS = ("memory", "clara", "projects", "channels")
 MOMENT_SECONDS = 5.0
 
 
@@ -33,14 +34,15 @@ async def let_moments_pass() -> None:
 
 
 def state_of(bot: commands.Bot) -> dict[str, object]:
+    views = bot._connection._view_store
     return {
         "cogs": sorted(bot.cogs),
         "commands": sorted(command.name for command in bot.tree.get_commands()),
         "listeners": sorted(name for name, listeners in bot.extra_events.items() if listeners),
-        "views": len(bot._connection._view_store._views) + len(bot._connection._view_store._synced_message_views),
+        "views": sum(map(len, (views._views, views._synced_message_views, views._dynamic_items))),
         "tasks": sorted(task.get_name() for task in running()),
         "modules": sorted(
-            name for name in sys.modules if name.split(".")[-1] in {"memory", "clara"} and "cogs" in name
+            name for name in sys.modules if name.split(".")[-1] in EXTENSIONS and name.split(".")[0].endswith("cogs")
         ),
         "has_memory": hasattr(bot, "cortex"),
         "installed_in": str(Path(cortex_core.__file__).parent.parent),
@@ -65,16 +67,21 @@ async def live_through(bot: commands.Bot, package: str) -> None:
         for _ in range(2):
             await load(bot, package)
             await report("loaded", bot)
-            await bot.reload_extension(f"{package}.memory")
+            for name in EXTENSIONS:
+                await bot.reload_extension(f"{package}.{name}")
             await report("reloaded", bot)
             # In another order than they were loaded: whoever goes last closes.
-            await bot.unload_extension(f"{package}.memory")
-            await bot.unload_extension(f"{package}.clara")
+            for name in (*EXTENSIONS[2:], *EXTENSIONS[:2]):
+                await bot.unload_extension(f"{package}.{name}")
+            await report("unloaded", bot)
+            await bot.load_extension(f"{package}.projects")
+            await report("alone", bot)
+            await bot.unload_extension(f"{package}.projects")
             await report("unloaded", bot)
 
 
 async def load(bot: commands.Bot, package: str) -> None:
-    for name in ("memory", "clara"):
+    for name in EXTENSIONS:
         await bot.load_extension(f"{package}.{name}")
     owner = "discord-1"
     assert (await bot.cortex.store(owner, "My cat is called Miso.")).success

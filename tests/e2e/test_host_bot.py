@@ -15,6 +15,14 @@ from cortex_core import MemoryConfig
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 120
 
+# The cogs, commands and extensions of a host with one of its own.
+ALONE = ["Own", "ProjectsCog"], ["project"], ["projects"]
+TOGETHER = (
+    ["ChannelsCog", "ClaraCog", "CortexListening", "MemoryCog", "Own", "ProjectsCog"],
+    ["channel", "memory", "project"],
+    ["channels", "clara", "memory", "projects"],
+)
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,16 +65,17 @@ async def test_loads_reloads_and_unloads_without_a_leftover(
     before, *states = await _live(site, host, package, opened_by, memory_config)
 
     assert before["installed_in"] == str(site), "the checkout takes no part"
-    assert [state["name"] for state in states] == ["loaded", "reloaded", "unloaded"] * 2
+    assert [state["name"] for state in states] == ["loaded", "reloaded", "unloaded", "alone", "unloaded"] * 2
     for state in states:
         name = state.pop("name")
         if name == "unloaded":
             assert state == {key: value for key, value in before.items() if key != "name"}
-        else:
-            assert state["cogs"] == ["ClaraCog", "MemoryCog", "Own"]
-            assert state["commands"] == ["memory"]
-            assert state["modules"] == [f"{package}.clara", f"{package}.memory"]
-            assert state["has_memory"]
+            continue
+        cogs, commands, modules = ALONE if name == "alone" else TOGETHER
+        assert state["cogs"] == cogs
+        assert state["commands"] == commands
+        assert state["modules"] == [f"{package}.{module}" for module in modules]
+        assert state["has_memory"]
 
 
 async def test_the_command_line_starts_the_bot_that_the_wheel_brings(

@@ -1,0 +1,148 @@
+"""The dialog of `/memory why`: what a reply drew on, and what may be done about each of these memories."""
+
+from weakref import WeakSet
+
+import discord
+from discord.ui import Button
+
+from cortex_core import Audience, Memory, MemoryManager, MemoryStatus, NotFoundError
+from cortex_core.recall.replies import Explanation
+
+from ._choosing import Chooser, Entry
+from ._errors import NO_MENTIONS, Interaction
+from ._forgetting import ForgetSome
+from ._messages import owner_id_of
+from ._views import OwnedView, entries_of, memories_embed
+from ._wording import count_of
+
+_UNKNOWN = "I know of no reply to you in the last week."
+_NOT_THIS_ONE = "I can explain my replies only to whom they were for, and only for a week."
+_FROM_NOTHING = "drew on no memory."
+_FORGOTTEN = "of it can't be shown: forgotten since, or not shared with you any more"
+
+
+class Why:
+    """Shows what a reply drew on.
+
+    Args:
+        reply_id: The reply; the last one to whoever asks when absent.
+    """
+
+    def __init__(self, memory: MemoryManager, open_views: WeakSet[OwnedView], reply_id: str | None = None) -> None:
+        self.memory = memory
+        self.open_views = open_views
+        self._reply_id = reply_id
+
+    async def show(
+        self, interaction: Interaction, *, instead_of: OwnedView | None = None, note: str | None = None
+    ) -> None:
+        """Show all that it drew on.
+
+        Raises:
+            NotFoundError: Nothing is known of such a reply to whoever asks.
+        """
+        explained = await self.memory.explain_reply(owner_id_of(interaction.user.id), self._reply_id)
+        if explained is None:
+            raise NotFoundError(_NOT_THIS_ONE if self._reply_id else _UNKNOWN)
+        if instead_of:
+            instead_of.stop()
+        said = f"My reply {discord.utils.format_dt(explained.at, 'R')}"
+        if not explained.memories:
+            sentences = [note, f"{said} {_FROM_NOTHING}" if not explained.gone else f"{said}: {_gone(explained)}."]
+            await interaction.edit_original_response(
+                content="\n".join(filter(None, sentences)), embed=None, view=None, allowed_mentions=NO_MENTIONS
+            )
+            return
+        await self._list(interaction, explained, said, note)
+
+    async def _list(self, interaction: Interaction, explained: Explanation, said: str, note: str | None) -> None:
+        memories = explained.memories
+
+        async def choose(chooser: Chooser, number: int) -> None:
+            chooser.stop()
+            await _Reason(chooser.interaction, self, memories[number]).ask()
+
+        texts = entries_of(interaction, memories, ranked=True)
+        entries = [
+            Entry(f"~~no longer used~~\n{text}" if _is_retired(memory) else text, memory.content)
+            for memory, text in zip(memories, texts, strict=True)
+        ]
+        gone = f" Another {_gone(explained)}." if explained.gone else ""
+        intro = f"{said} drew on {count_of(len(memories))}, best first.{gone}"
+        await Chooser(
+            interaction,
+            self.open_views,
+            entries,
+            choose,
+            title="Why I said that",
+            intro=f"{note}\n\n{intro}" if note else intro,
+        ).turn_to(0)
+
+
+class _Reason(OwnedView):
+    """One memory that a reply drew on; what others told a project can only be looked at."""
+
+    def __init__(self, interaction: Interaction, why: Why, memory: Memory) -> None:
+        super().__init__(interaction, why.open_views)
+        self._why = why
+        self._memory = memory
+        if not self._is_own:
+            for button in (self.wrong, self.outdated, self.forget, self.not_here):
+                self.remove_item(button)
+        self.wrong.disabled = self.outdated.disabled = _is_retired(memory)
+        self.not_here.disabled = memory.audience == str(Audience.owner()) and memory.project_id is None
+
+    @property
+    def _is_own(self) -> bool:
+        return self._memory.user_id == owner_id_of(self.interaction.user.id)
+
+    async def ask(self) -> None:
+        """Show it."""
+        footer = None if self._is_own else "It comes from a project. Only its author can change it."
+        embed = memories_embed(self.interaction, "Why I said that", [self._memory], footer=footer, ranked=True)
+        await self.show(embed=embed)
+
+    @discord.ui.button(label="Wrong", custom_id="cortex:v1:why:wrong")
+    async def wrong(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Recall it no more."""
+        await self._retire(interaction, "I won't bring that up again, since it is wrong. Tell me what is right!")
+
+    @discord.ui.button(label="Outdated", custom_id="cortex:v1:why:outdated")
+    async def outdated(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Recall it no more."""
+        await self._retire(interaction, "I won't bring that up again, since it is outdated.")
+
+    @discord.ui.button(label="Not here", custom_id="cortex:v1:why:not-here")
+    async def not_here(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Recall it only in private."""
+        await self.accept(interaction)
+        owner = owner_id_of(interaction.user.id)
+        await self._why.memory.set_audience(owner, self._memory.id, Audience.owner())
+        note = "That comes up only in direct messages with me from now on."
+        await self._why.show(interaction, instead_of=self, note=note)
+
+    @discord.ui.button(label="Forget", style=discord.ButtonStyle.danger, custom_id="cortex:v1:why:forget")
+    async def forget(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Ask whether it should go for good."""
+        await self.accept(interaction)
+        self.stop()
+        await ForgetSome(interaction, self._why.open_views, self._why.memory, [self._memory], choose=False).ask()
+
+    @discord.ui.button(label="Back", custom_id="cortex:v1:why:back")
+    async def back(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Show all of them."""
+        await self.accept(interaction)
+        await self._why.show(interaction, instead_of=self)
+
+    async def _retire(self, interaction: Interaction, note: str) -> None:
+        await self.accept(interaction)
+        await self._why.memory.retire(owner_id_of(interaction.user.id), self._memory.id)
+        await self._why.show(interaction, instead_of=self, note=note)
+
+
+def _gone(explained: Explanation) -> str:
+    return f"{count_of(explained.gone)} {_FORGOTTEN}"
+
+
+def _is_retired(memory: Memory) -> bool:
+    return memory.status is not MemoryStatus.ACTIVE
