@@ -119,7 +119,9 @@ def test_values_of_identity_are_written_as_json():
 
 
 def test_what_was_said_in_the_project_is_written_too():
-    context = MemoryContext(user_id="1", project=ProjectContext(project_id="falcon", recent=[said("It ships on Friday.")]))
+    context = MemoryContext(
+        user_id="1", project=ProjectContext(project_id="falcon", recent=[said("It ships on Friday.")])
+    )
 
     assert '## Project\n- 2026-03-04 05:06 "Ann": "It ships on Friday."' in context.to_prompt_string()
 
