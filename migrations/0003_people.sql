@@ -117,9 +117,11 @@ CREATE INDEX departures_by_time ON departures (erase_at);
 -- asks for. Writers and upkeep work for everybody and read as the role that owns the tables.
 DO $$
 BEGIN
-    CREATE ROLE cortex_reader NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cortex_reader') THEN
+        CREATE ROLE cortex_reader NOLOGIN;
+    END IF;
 EXCEPTION
-    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this server is migrated at this moment
     WHEN insufficient_privilege THEN
         RAISE EXCEPTION 'Cortex reads as the role cortex_reader, which % may not create; let an administrator run: CREATE ROLE cortex_reader NOLOGIN; GRANT cortex_reader TO %;',
             current_user, current_user;
@@ -128,9 +130,14 @@ $$;
 
 DO $$
 BEGIN
-    IF NOT pg_has_role(current_user, 'cortex_reader', 'MEMBER') THEN
-        EXECUTE format('GRANT cortex_reader TO %I', current_user);
-    END IF;
+    -- Also for who created it: that alone lets nobody take the role on, from PostgreSQL 16 on.
+    EXECUTE format('GRANT cortex_reader TO %I', current_user);
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        IF NOT pg_has_role(current_user, 'cortex_reader', 'MEMBER') THEN
+            RAISE EXCEPTION 'Cortex reads as the role cortex_reader, which % may not take on; let an administrator run: GRANT cortex_reader TO %;',
+                current_user, current_user;
+        END IF;
 END
 $$;
 

@@ -2,15 +2,26 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from asyncpg.types import ServerVersion
 
-from cortex_core import PostgresConfig, SchemaError, StoreUnavailableError, migrate
+from cortex_core import (
+    MemoryConfig,
+    MemoryManager,
+    PostgresConfig,
+    RedisConfig,
+    SchemaError,
+    StoreUnavailableError,
+    migrate,
+)
+from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.schema import Migration, load_migrations
-from tests.harness import Connect
+from tests.conftest import administer, url_of
+from tests.harness import Connect, ScriptedEmbedder
 
 OWN = load_migrations()
 
@@ -145,3 +156,42 @@ async def test_a_server_that_is_too_old_is_refused(empty_database: str, connect:
     with pytest.raises(SchemaError, match="version 14; Cortex needs 15 or newer"):
         await migrate(empty_database)
     assert await tables(connect) == set()
+
+
+@pytest.fixture
+async def hosted(servers: EmbeddedServers, numbers: Iterator[int]) -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """Makes an empty database of an account that is no superuser, as operators of servers hand them out."""
+    made: list[str] = []
+
+    async def make(rights: str) -> str:
+        name = f"hosted_{next(numbers)}"
+        await administer(servers, f"CREATE ROLE {name} LOGIN {rights}")
+        await administer(servers, f"CREATE DATABASE {name} OWNER {name}")
+        made.append(name)
+        connection = await asyncpg.connect(url_of(servers, name))
+        await connection.execute("CREATE EXTENSION vector")
+        await connection.close()
+        return re.sub(r"//[^@]*@", f"//{name}@", url_of(servers, name))
+
+    yield make
+    for name in made:
+        await administer(servers, f"DROP DATABASE {name} WITH (FORCE)")
+        await administer(servers, f"DROP OWNED BY {name} CASCADE")
+        await administer(servers, f"DROP ROLE {name}")
+
+
+async def test_an_account_that_is_no_superuser_is_enough(hosted, redis_config: RedisConfig):
+    config = MemoryConfig(postgres=PostgresConfig(url=await hosted("")), redis=redis_config)
+    with pytest.raises(SchemaError, match="let an administrator run: GRANT cortex_reader TO"):
+        await migrate(config.postgres.url)
+
+    config = MemoryConfig(postgres=PostgresConfig(url=await hosted("IN ROLE cortex_reader")), redis=redis_config)
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
+        await memory.project_memory.create_project("p", "P", "ann", ["ben"])
+        await memory.store("ann", "My cat is called Miso.", project_id="p")
+        await memory.flush()
+
+        assert [m.content for m in (await memory.search("ben", "cat Miso", "p")).memories] == ["My cat is called Miso."]
+        assert (await memory.search("eve", "cat Miso", "p")).memories == []
+        await memory.postgres.large_owners.keep()
+        assert (await memory.forget_everything("ann")).long_term == 1
