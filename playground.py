@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module, util
@@ -29,6 +29,7 @@ from cortex_core.signals import Interrupted, run_until_signal
 if TYPE_CHECKING:
     from discord.ext import commands
     from simcord import ChannelHandle, Env, MemberActor, Preview, UserHandle
+    from simcord.actors import MessageLike
     from simcord.backend import Backend
 
 LOOPBACK = "127.0.0.1"
@@ -51,16 +52,21 @@ WELCOME = {
     "general": (
         "Hi, I'm Clara, and I remember what people tell me. Tell me something about yourself, for example "
         "“My favourite tea is jasmine”, and then ask “Clara, what is my favourite tea?”.\n"
-        "Restart the playground, open the new address and ask again: I will still know. Type `/memory` to search, "
-        "list or forget what I keep, and choose under “Viewing as” who you are."
+        "Restart the playground, open the new address and ask again: I will still know. Choose under “Viewing as” who "
+        "you are, and type `/` for what I can do: `/memory` shows, explains, corrects and forgets what I know of you, "
+        "`/project` shares a memory with others, and as Ada `/channel` lets this channel feed and read it. The menus "
+        "that messages have on Discord are replies here: reply “Remember this” or “Forget this” to a message of yours, "
+        "“Why did you say that?” to one of mine."
     ),
     "staff": (
         "Hi, I'm Clara. Only Ada and I can read this channel, so what is said here comes up nowhere else. "
-        "Tell me something, and then ask “Clara, what did I tell you?”."
+        "Tell me something, and then ask “Clara, what did I tell you?”. Ask also for what a project was told that "
+        "isn't linked with this channel: I won't say it here."
     ),
     "dm": (
         "Hi Sam, I'm Clara. In here you need not call me by name: tell me something about yourself, and then ask me "
-        "about it. What you say here comes up in no channel. Type `/memory` to search, list or forget what I keep."
+        "about it. What you say here comes up in no channel. Type `/memory` for all that you can do with what I know "
+        "of you, and `/project list` for projects and invitations."
     ),
 }
 
@@ -117,6 +123,21 @@ def build_world(env: "Env") -> Mapping[str, Place]:
         "staff": Place(staff, (admin,)),
         "dm": Place(dm, (sam,)),
     }
+
+
+def _offer_menus(member: "MemberActor", names: Collection[str]) -> None:
+    """Let a reply that is the name of a message menu use that menu: the page has no right mouse button."""
+    send = member.send
+
+    async def send_or_use(
+        channel: "ChannelHandle", content: str = "", *, reply_to: "MessageLike | None" = None
+    ) -> "MessageLike":
+        if reply_to is None or content not in names:
+            return await send(channel, content, reply_to=reply_to)
+        await member.context_menu(channel, content, reply_to)
+        return reply_to
+
+    member.send = send_or_use  # type: ignore[method-assign, assignment]
 
 
 @contextlib.contextmanager
@@ -257,6 +278,10 @@ async def run_playground(memory: MemoryManager, *, place: str = "general", port:
     clockwork = Clockwork(env)
     stage = build_world(env)[place]
     async with _simulated_discord(bot, env):
+        menus = {menu.name for menu in bot.tree.get_commands(type=discord.AppCommandType.message)}
+        for viewer in stage.viewers:
+            if isinstance(viewer, simcord.MemberActor):  # the simulator has no menus in direct messages
+                _offer_menus(viewer, menus)
         await _greet(bot, env, place, stage.channel.id)
         async with env.preview(
             stage.channel, viewers=stage.viewers, layout="channel", timezone=_local_timezone(), port=port
