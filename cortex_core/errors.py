@@ -10,6 +10,7 @@
     ├── AccessDeniedError         a member's role in the project doesn't allow it (also a PermissionError)
     ├── StoreError
     │   ├── StoreUnavailableError a server is away, slow or out of resources: the same call may work later
+    │   │   └── NotSpreadError    it is done for good, but what is cached of it is not told yet
     │   ├── StoreDataError        a server refused this data: the same call never works
     │   ├── SchemaError           the database's schema or embedding space isn't the one this version needs
     │   └── EmbeddedServerError   the embedded PostgreSQL or Valkey can't run here
@@ -56,6 +57,10 @@ class StoreError(CortexError):
 
 class StoreUnavailableError(StoreError):
     """A store is away, too slow or out of resources; nothing is wrong with the request."""
+
+
+class NotSpreadError(StoreUnavailableError):
+    """What was asked is committed, but Redis can't be reached, so that it may not be heeded everywhere yet."""
 
 
 class StoreDataError(StoreError):

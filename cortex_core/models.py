@@ -68,6 +68,7 @@ class Memory(Model):
         user_id: The owner.
         author_id: Who said it; the owner unless told otherwise.
         audience: Where it may surface, as written by `str(Audience)`.
+        said_in: Where it was said, in the same form, whatever its owner made of that since.
         emotional_score: Emotional intensity, 0 to 1.
         importance: Derived priority, 0 to 1 (TDD 3.5).
         confidence: How sure we are that it holds, 0 to 1.
@@ -98,6 +99,7 @@ class Memory(Model):
     author_name: str | None = None
     project_id: str | None = None
     audience: str = OWNER_ONLY
+    said_in: str | None = None
     emotional_score: UnitInterval = 0.0
     importance: UnitInterval = 0.0
     confidence: UnitInterval = 1.0

@@ -54,7 +54,6 @@ CREATE INDEX channels_by_project ON channels (project_id) WHERE project_id IS NO
 CREATE INDEX channels_by_guild ON channels (guild_id);
 
 CREATE INDEX memories_by_project ON memories (project_id, created_at DESC) WHERE project_id IS NOT NULL;
-CREATE INDEX memories_by_guild ON memories ((split_part(audience, ':', 2)), user_id) WHERE audience LIKE '%:%';
 
 -- As for owners of many memories, so for projects: the nearest by sign bits, and words hashed together with the project.
 CREATE INDEX memories_by_project_signs ON memories (project_id)
@@ -68,6 +67,11 @@ ALTER TABLE owners
     ADD COLUMN opted_out_at  timestamptz,                     -- from then on nothing is stored or recalled
     ADD COLUMN paused_until  timestamptz,                     -- until then nothing is stored; infinity: until they resume
     ADD COLUMN keeps_private boolean NOT NULL DEFAULT false;  -- whatever they say surfaces to them alone
+
+-- Where something was said, as an audience, whatever its owner made of that since: retention goes by it.
+ALTER TABLE memories ADD COLUMN said_in text;
+UPDATE memories SET said_in = audience;
+CREATE INDEX memories_by_guild ON memories ((split_part(said_in, ':', 2)), user_id) WHERE said_in LIKE '%:%';
 
 -- What was forgotten, as keyed hashes: learning from older sources doesn't bring it back.
 CREATE TABLE forgotten_contents (
@@ -106,6 +110,7 @@ REVOKE EXECUTE ON FUNCTION digest_of FROM PUBLIC;
 CREATE TABLE departures (
     guild_id bigint      NOT NULL,
     user_id  text,
+    left_at  timestamptz NOT NULL,
     erase_at timestamptz NOT NULL,
     UNIQUE NULLS NOT DISTINCT (guild_id, user_id)
 );
@@ -168,13 +173,13 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION find_shared_by_words(person text, words text[], most integer)
+CREATE FUNCTION find_shared_by_words(person text, projects text[], words text[], most integer)
     RETURNS TABLE (
         user_id text, id uuid, status text, audience text, project_id text, memory_type text, created_at timestamptz
     )
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    open_projects text[] := projects_of_actor();
+    open_projects text[] := ARRAY(SELECT unnest(projects) INTERSECT SELECT unnest(projects_of_actor()));
 BEGIN
     RETURN QUERY
     SELECT m.user_id, m.id, m.status, m.audience, m.project_id, m.memory_type, m.created_at

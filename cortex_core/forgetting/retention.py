@@ -64,7 +64,8 @@ class Retention:
             StoreUnavailableError: Postgres is away.
         """
         _check(guild_id, user_id)
-        return await self._departures.add(guild_id, user_id, (now or utc_now()) + self._period)
+        left_at = now or utc_now()
+        return await self._departures.add(guild_id, user_id, left_at + self._period, left_at=left_at)
 
     async def come_back(self, guild_id: int, user_id: str | None = None) -> bool:
         """Stop the clock of a person, or the bot's own, which leaves those of people alone; tell whether one ran.

@@ -61,7 +61,7 @@ class IncomingMessage(Model):
     source_id: str
     channel_id: str
     created_at: datetime
-    author_name: str
+    author_name: str | None = None
     author_id: str | None = None
     audience: Audience = Audience.owner()
     linked_channel_id: str | None = None
@@ -145,6 +145,7 @@ class Intake:
                 author_name=_clean("author_name", new.author_name),
                 project_id=_clean("project_id", new.project_id),
                 audience=str(new.audience),
+                said_in=str(new.audience),
                 emotional_score=emotion,
                 created_at=created_at,
                 source=_clean("source", new.source) or "conversation",

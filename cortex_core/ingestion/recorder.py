@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from cortex_core.audience import Audience
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import IdempotencyError, InvalidInputError, StoreDataError, StoreUnavailableError
 from cortex_core.ingestion.intake import Intake, NewMemory
 from cortex_core.knowledge.preferences import PreferenceKeeper
-from cortex_core.models import Durability, Memory, StoreResult, utc_now
+from cortex_core.models import OWNER_ONLY, Durability, Memory, StoreResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.scoring import calculate_ttl
 from cortex_core.stores.postgres import PostgresStore
@@ -72,13 +71,14 @@ class Recorder:
             return [StoreResult(success=False, error=str(error)) for _ in many]
         if reason := preferences.why_not_stored(utc_now()):
             return [StoreResult(success=False, error=reason, is_unwanted=True) for _ in many]
-        return [self._prepare(user_id, _keep_private(new) if preferences.keeps_private else new) for new in many]
+        return [self._prepare(user_id, new, keeps_private=preferences.keeps_private) for new in many]
 
-    def _prepare(self, user_id: str, new: NewMemory) -> Memory | StoreResult:
+    def _prepare(self, user_id: str, new: NewMemory, *, keeps_private: bool) -> Memory | StoreResult:
         try:
-            return self._intake.prepare(user_id, new)
+            memory = self._intake.prepare(user_id, new)
         except InvalidInputError as error:
             return StoreResult(success=False, error=str(error))
+        return _keep_private(memory) if keeps_private else memory
 
     async def _acknowledge(self, memory: Memory) -> Acknowledgement:
         try:
@@ -143,8 +143,8 @@ class Recorder:
         return Durability.COMMITTED, outcome is WriteOutcome.WRITTEN
 
 
-def _keep_private(new: NewMemory) -> NewMemory:
+def _keep_private(memory: Memory) -> Memory:
     """Let what is said in a conversation surface to its owner alone; what somebody publishes on purpose stays so."""
-    if new.source != "conversation":
-        return new
-    return new.model_copy(update={"audience": Audience.owner(), "project_id": None})
+    if memory.source != "conversation":
+        return memory
+    return memory.model_copy(update={"audience": OWNER_ONLY, "project_id": None})

@@ -93,6 +93,7 @@ class IdentityKeeper:
             memory_type=MemoryType.IDENTITY,
             author_id=user_id,
             audience=str(audience),
+            said_in=str(audience),
             emotional_score=_IDENTITY_EMOTION,
             confidence=confidence,
             created_at=now,

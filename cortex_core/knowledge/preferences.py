@@ -5,18 +5,23 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
-from cortex_core.errors import InvalidInputError, StoreUnavailableError
+from cortex_core.errors import InvalidInputError, NotSpreadError, StoreUnavailableError
 from cortex_core.models import Preferences
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.redis import RedisStore
 
+_NOT_HEEDED_YET = (
+    "That is written down, but Redis can't be reached, so that not all of Cortex goes by it yet; do the same again to "
+    "make sure."
+)
+
 
 class PreferenceKeeper:
     """Reads wishes from the cache in Redis or from Postgres, and changes them in both.
 
-    Should both fail to tell, none are assumed: the writer asks again in the transaction in which it stores, and nothing is
-    left in the hot layer of those who opt out.
+    Should both fail to tell, none are assumed: the writer asks again in the transaction in which it stores, and nothing
+    is left in the hot layer of those who opt out.
     """
 
     def __init__(self, redis: RedisStore, postgres: PostgresStore) -> None:
@@ -45,7 +50,8 @@ class PreferenceKeeper:
 
         Raises:
             InvalidInputError: There is no such wish, or it can't have that value.
-            StoreUnavailableError: A store is away; repeat it later, since it may not hold everywhere yet.
+            StoreUnavailableError: Postgres is away; nothing was changed.
+            NotSpreadError: Redis is away; repeat it later, since it may not hold everywhere yet.
         """
         before = await self._postgres.preferences.get(check_user_id(user_id))
         try:
@@ -54,7 +60,10 @@ class PreferenceKeeper:
             wishes = ", ".join(Preferences.model_fields)
             raise InvalidInputError(f"Wishes are {wishes}, and one of these can't have that value.") from None
         await self._postgres.preferences.put(user_id, preferences)
-        if preferences.opted_out:
-            await self._redis.forget_everything(user_id)
-        await self._redis.set_preferences(user_id, preferences)
+        try:
+            if preferences.opted_out:
+                await self._redis.forget_everything(user_id)
+            await self._redis.set_preferences(user_id, preferences)
+        except StoreUnavailableError:
+            raise NotSpreadError(_NOT_HEEDED_YET) from None
         return preferences

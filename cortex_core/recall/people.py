@@ -9,6 +9,7 @@ from cortex_core.audience import Audience
 from cortex_core.models import Memory
 
 REPLIED_TO = "replied_to_name"
+_SOMEBODY = "somebody"
 
 
 def people_in(memory: Memory) -> set[str]:
@@ -19,16 +20,22 @@ def people_in(memory: Memory) -> set[str]:
 
 
 def rename(memory: Memory, names: Mapping[str, str], *, guild_id: int | None) -> Memory:
-    """Return a memory with the names that people have now, as `MemoryContext.with_names` tells."""
+    """Return a memory with the names that people have now, as `MemoryContext.with_names` tells.
+
+    Whom its content mentions by a name that may belong elsewhere is "somebody" in it.
+    """
     is_from_here = guild_id is not None and Audience.parse(memory.audience).guild_id == guild_id
     author = names.get(memory.author_id or memory.user_id, memory.author_name if is_from_here else None)
     content = memory.content
-    mentions = {name: names[person] for name, person in _mentions_of(memory).items() if person in names}
+    metadata: dict[str, JsonValue] = memory.metadata
+    known = _mentions_of(memory)
+    mentions = {name: names.get(person, name if is_from_here else _SOMEBODY) for name, person in known.items()}
     if mentions:
         longest_first = sorted(mentions, key=len, reverse=True)
         pattern = re.compile("|".join(rf"@{re.escape(name)}(?!\w)" for name in longest_first))
         content = pattern.sub(lambda found: f"@{mentions[found[0][1:]]}", content)
-    metadata: dict[str, JsonValue] = memory.metadata
+        named = {mentions[name]: person for name, person in known.items() if is_from_here or person in names}
+        metadata = {**metadata, "mentions": dict[str, JsonValue](named)}
     reply_to = metadata.get("reply_to")
     if isinstance(reply_to, str) and reply_to in names:
         metadata = {**metadata, REPLIED_TO: names[reply_to]}

@@ -8,7 +8,7 @@ from cortex_core.audience import Audience, AudienceKind
 from cortex_core.errors import StoreUnavailableError
 from cortex_core.knowledge.identity import Identity, IdentityKeeper
 from cortex_core.knowledge.preferences import PreferenceKeeper
-from cortex_core.models import Memory
+from cortex_core.models import Memory, MemoryStatus
 from cortex_core.recall.context import MemoryContext, choose_working
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.scope import Scope
@@ -43,8 +43,10 @@ class Recheck:
             self._list_stored(Scope.shared(user_id, audience, channel_id=channel_id), keys),
         )
         heard = own | shared
-        if any(owner == user_id for owner, _ in keys - heard):
-            heard |= await self._list_working(user_id, audience)  # it may still be on its way to Postgres
+        if own_left := {key for key in keys - heard if key[0] == user_id}:
+            everything = Scope.own(user_id, Audience.owner())
+            on_their_way = own_left - await self._list_stored(everything, own_left, status=None)
+            heard |= on_their_way & await self._list_working(user_id, audience)
         return [memory for memory in memories if _key(memory) in heard]
 
     async def limit_context(
@@ -73,11 +75,14 @@ class Recheck:
             }
         )
 
-    async def _list_stored(self, scope: Scope, keys: Collection[_Key]) -> set[_Key]:
+    async def _list_stored(
+        self, scope: Scope, keys: Collection[_Key], *, status: MemoryStatus | None = MemoryStatus.ACTIVE
+    ) -> set[_Key]:
         try:
-            return {_key(memory) for memory in await self._postgres.list_by_key(scope, list(keys))}
+            stored = await self._postgres.list_by_key(scope, list(keys))
         except StoreUnavailableError:
             return set()
+        return {_key(memory) for memory in stored if status in (None, memory.status)}
 
     async def _list_working(self, user_id: str, audience: Audience) -> set[_Key]:
         try:

@@ -1,13 +1,13 @@
 """ChannelProjectLink: which project a channel feeds and reads, and whether it is listened to (TDD 9.5).
 
-The table `channels` tells; Redis keeps a copy of each channel's settings for five minutes, and for a day of one that
-isn't listened to. Every change replaces it.
+The table `channels` tells; Redis keeps a copy of each channel's settings for a day, and for good of one that isn't
+listened to. Every change replaces it.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from cortex_core.errors import InvalidInputError, StoreUnavailableError
+from cortex_core.errors import InvalidInputError, NotSpreadError, StoreUnavailableError
 from cortex_core.models import ChannelSettings
 from cortex_core.stores.keys import check_channel_id, check_project_id, check_user_id
 from cortex_core.stores.postgres import PostgresStore
@@ -15,8 +15,8 @@ from cortex_core.stores.postgres.channels import StoredSettings
 from cortex_core.stores.redis import RedisStore
 
 _NOT_HEEDED_YET = (
-    "The channel's new settings are stored, but Redis can't be reached, so that it may take a while, a day at most, "
-    "until all of Cortex goes by them; do the same again to make sure."
+    "The channel's new settings are stored, but Redis can't be reached, so that not all of Cortex goes by them yet; do "
+    "the same again to make sure."
 )
 
 
@@ -27,7 +27,7 @@ class ChannelProjectLink:
     `by` it is the host that acts.
 
     A change is in force everywhere when its call returns. If Redis can't be reached after the change was committed, the
-    call raises `StoreUnavailableError`, whose message says so; the same call again is safe and completes it.
+    call raises `NotSpreadError`, whose message says so; the same call again is safe and completes it.
     """
 
     def __init__(self, postgres: PostgresStore, redis: RedisStore) -> None:
@@ -76,7 +76,7 @@ class ChannelProjectLink:
     async def get_settings(self, channel_id: str) -> ChannelSettings:
         """Return a channel's settings; the default ones if it has none of its own.
 
-        That a project was archived or restored shows within five minutes. Recall and storing ask Postgres about that.
+        That a project was archived or restored shows within a day. Recall and storing ask Postgres about that.
 
         Raises:
             StoreUnavailableError: Redis doesn't know them and Postgres is away.
@@ -133,7 +133,7 @@ def _after_commit() -> Iterator[None]:
     try:
         yield
     except StoreUnavailableError:
-        raise StoreUnavailableError(_NOT_HEEDED_YET) from None
+        raise NotSpreadError(_NOT_HEEDED_YET) from None
 
 
 def _check_actor(user_id: str | None) -> str | None:

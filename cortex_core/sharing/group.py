@@ -6,18 +6,25 @@ there. Each turn is recalled for its own author, however many talk at once.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
-from cortex_core.audience import Audience
+import uuid_utils.compat as uuid7
+
+from cortex_core.audience import Audience, AudienceKind
 from cortex_core.errors import StoreUnavailableError
 from cortex_core.ingestion.intake import IncomingMessage
 from cortex_core.ingestion.recorder import Recorder
-from cortex_core.models import ChannelSettings, StoreResult
+from cortex_core.models import ChannelSettings, StoreResult, utc_now
 from cortex_core.recall.context import ContextBuilder, MemoryContext
 from cortex_core.sharing.channels import ChannelProjectLink
 from cortex_core.sharing.projects import ProjectMemory
 
 _NOT_CAPTURED = StoreResult(success=False, error="What is said in this channel is not remembered.", is_unwanted=True)
+_UNKNOWN = StoreResult(
+    success=False,
+    error="Whether this channel may be listened to can't be told while PostgreSQL is away; try again later.",
+)
 
 
 class GroupChatMemory:
@@ -35,25 +42,28 @@ class GroupChatMemory:
         self, message: IncomingMessage, on_context: Callable[[MemoryContext], None] | None = None
     ) -> StoreResult:
         """Recall what answers a message, hand that out, then remember the message."""
+        settings = await self._find_settings(message)
+        speaks_to_projects = settings is None or settings.project_id or message.audience.kind is AudienceKind.OWNER
         # Nobody has used it yet: whoever answers with it calls `count_use`.
-        context, settings = await asyncio.gather(
+        context, project_id = await asyncio.gather(
             self._contexts.build(
                 message.user_id,
                 message.text,
                 audience=message.audience,
-                channel_id=message.home,
+                channel_id=message.home if speaks_to_projects else None,
                 asked_at=message.created_at,
                 is_addressed=message.is_addressed,
             ),
-            self._get_settings(message.home),
+            self._find_project(message, settings),
         )
         if on_context:
             on_context(context)
-        return await self._remember(message, settings)
+        return await self._remember(message, settings, project_id)
 
     async def remember(self, message: IncomingMessage, *, edited_at: datetime | None = None) -> StoreResult:
         """Remember a message without recalling anything for it, or its newer wording."""
-        return await self._remember(message, await self._get_settings(message.home), edited_at=edited_at)
+        settings = await self._find_settings(message)
+        return await self._remember(message, settings, await self._find_project(message, settings), edited_at=edited_at)
 
     async def get_context_for_message(
         self,
@@ -65,17 +75,11 @@ class GroupChatMemory:
         audience: Audience | None = None,
         asked_at: datetime | None = None,
     ) -> MemoryContext | None:
-        """Return what is known for a message of a group: its author's memories, and those of the channel's project.
-
-        Args:
-            message: What was said.
-            author_id: By whom.
-            channel_id: In which channel.
-            mentioned: Whether the bot was; if not, None is the answer to what needs no memory.
-            audience: Who can hear the answer; the author alone when absent, who then hears everything of their own.
-            asked_at: When it was said.
-        """
-        project_id = None if audience else (await self._get_settings(channel_id)).project_id
+        """Return what is known for a message of a group, as `MemoryManager.get_group_context` tells."""
+        project_id = None
+        if audience is None:
+            with suppress(StoreUnavailableError):  # then no project can be recalled either
+                project_id = await self._links.get_project_for_channel(channel_id)
         context = await self._contexts.build(
             author_id,
             message,
@@ -93,9 +97,9 @@ class GroupChatMemory:
         author_id: str,
         channel_id: str,
         *,
-        source_id: str,
-        created_at: datetime,
-        author_name: str,
+        source_id: str | None = None,
+        created_at: datetime | None = None,
+        author_name: str | None = None,
         audience: Audience | None = None,
     ) -> StoreResult:
         """Remember a message of a group, for its author and, in a channel that feeds a project, for its members."""
@@ -103,36 +107,43 @@ class GroupChatMemory:
             IncomingMessage(
                 user_id=author_id,
                 text=message,
-                source_id=source_id,
+                source_id=source_id or uuid7.uuid7().hex,
                 channel_id=channel_id,
-                created_at=created_at,
+                created_at=created_at or utc_now(),
                 author_name=author_name,
                 audience=audience or Audience.owner(),
             )
         )
 
     async def _remember(
-        self, message: IncomingMessage, settings: ChannelSettings, *, edited_at: datetime | None = None
+        self,
+        message: IncomingMessage,
+        settings: ChannelSettings | None,
+        project_id: str | None,
+        *,
+        edited_at: datetime | None = None,
     ) -> StoreResult:
+        if settings is None:
+            return _UNKNOWN
         if not settings.is_captured:
             return _NOT_CAPTURED
-        project_id = settings.project_id if message.feeds_project else None
-        if project_id is not None and not await self._belongs(project_id, message.user_id):
-            project_id = None
-        return await self._recorder.store(
-            message.user_id, message.to_memory(project_id=project_id, edited_at=edited_at)
-        )
+        new = message.to_memory(project_id=project_id, edited_at=edited_at)
+        return await self._recorder.store(message.user_id, new)
 
-    async def _belongs(self, project_id: str, user_id: str) -> bool:
-        """Tell whether somebody may feed a project; while Postgres is away the writer decides, when it is back."""
+    async def _find_settings(self, message: IncomingMessage) -> ChannelSettings | None:
+        """Return the settings of a message's channel, or None where nobody can tell whether it may be listened to."""
         try:
-            return await self._projects.check_access(project_id, user_id)
+            return await self._links.get_settings(message.home)
         except StoreUnavailableError:
-            return True
+            is_private = message.audience.kind is AudienceKind.OWNER
+            return ChannelSettings(channel_id=message.home) if is_private else None
 
-    async def _get_settings(self, channel_id: str) -> ChannelSettings:
-        """Return a channel's settings; while Postgres is away those that Redis knows, or the default ones."""
+    async def _find_project(self, message: IncomingMessage, settings: ChannelSettings | None) -> str | None:
+        """Return the project that gets a message; while Postgres is away its writer decides, when it is back."""
+        project_id = settings.project_id if settings and message.feeds_project else None
+        if project_id is None:
+            return None
         try:
-            return await self._links.get_settings(channel_id)
+            return project_id if await self._projects.check_access(project_id, message.user_id) else None
         except StoreUnavailableError:
-            return ChannelSettings(channel_id=channel_id)
+            return project_id

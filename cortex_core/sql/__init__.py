@@ -2,7 +2,8 @@
 
 A file holds `-- name: …` lines, each followed by one statement; `load_queries("memories")` gives them by name. What
 several statements share stands under a `-- fragment: …` line and is put in where a statement says `{{its name}}`.
-Whose memories a statement may see stands in `scope.sql` alone: `scoped` puts it in where a statement says `<scope>`.
+Whose memories a statement may see stands in `scope.sql` alone: `scoped` puts it in where a statement says `<scope>`,
+and which projects share where it says `<projects>`.
 """
 
 import re
@@ -32,7 +33,8 @@ def scoped(statement: LiteralString, scope: Literal["own", "shared"]) -> Literal
     """
     if _SCOPE not in statement:
         raise ValueError(f"A statement has no {_SCOPE}, so that it would not be limited.")
-    return statement.replace(_SCOPE, _read("scope")[1][scope])
+    fragments = _read("scope")[1]
+    return statement.replace(_SCOPE, fragments[scope]).replace("<projects>", fragments["projects"])
 
 
 @cache

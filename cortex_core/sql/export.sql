@@ -3,8 +3,8 @@
 -- name: memories
 -- In the order in which they were said, after the place of $2 and $3.
 SELECT
-    id, user_id, content, author_id, author_name, project_id, audience, memory_type, status, emotional_score, importance,
-    confidence, created_at, updated_at, last_accessed, access_count, valid_from, valid_to, supersedes, source, source_id,
+    id, user_id, content, author_id, author_name, project_id, audience, said_in, memory_type, status, emotional_score,
+    importance, confidence, created_at, updated_at, last_accessed, access_count, valid_from, valid_to, supersedes, source, source_id,
     channel_id, position, tags, metadata, version
 FROM memories
 WHERE user_id = $1 AND (created_at, id) > ($2, $3)

@@ -13,15 +13,15 @@ WITH incoming AS MATERIALIZED (
     SELECT *
     FROM ROWS FROM (
         json_to_recordset($1::json) AS (
-            user_id text, id uuid, author_id text, author_name text, project_id text, audience text, memory_type text,
-            status text, content text, content_hash text, emotional_score real, importance real, confidence real,
+            user_id text, id uuid, author_id text, author_name text, project_id text, audience text, said_in text,
+            memory_type text, status text, content text, content_hash text, emotional_score real, importance real, confidence real,
             created_at timestamptz, version bigint, valid_from timestamptz, valid_to timestamptz, supersedes uuid,
             source text, source_id text, channel_id text, tags text[], metadata jsonb, acknowledged_at timestamptz
         ),
         unnest($2::halfvec[]),
         unnest($3::bytea[])
     ) WITH ORDINALITY AS row (
-        user_id, id, author_id, author_name, project_id, audience, memory_type,
+        user_id, id, author_id, author_name, project_id, audience, said_in, memory_type,
         status, content, content_hash, emotional_score, importance, confidence,
         created_at, version, valid_from, valid_to, supersedes,
         source, source_id, channel_id, tags, metadata, acknowledged_at, embedding, signs, ord
@@ -80,12 +80,12 @@ WITH incoming AS MATERIALIZED (
     FROM admitted AS a
 ), written AS (
     INSERT INTO memories AS m (
-        user_id, id, author_id, author_name, project_id, audience, memory_type, status, content, content_hash,
+        user_id, id, author_id, author_name, project_id, audience, said_in, memory_type, status, content, content_hash,
         emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
         channel_id, position, tags, metadata, embedding, embedding_model_id
     )
     SELECT
-        user_id, id, author_id, author_name, own_project_id, audience, memory_type, status, content,
+        user_id, id, author_id, author_name, own_project_id, audience, said_in, memory_type, status, content,
         decode(content_hash, 'hex'),
         emotional_score, importance, confidence, created_at, version, valid_from, valid_to, supersedes, source, source_id,
         channel_id, position, tags, metadata, embedding,
@@ -96,7 +96,14 @@ WITH incoming AS MATERIALIZED (
         content = excluded.content, content_hash = excluded.content_hash, author_name = excluded.author_name,
         -- What was said in one place is edited there: what differs is what its owner decided, and an edit only narrows that.
         audience = CASE WHEN excluded.audience = 'owner' THEN 'owner' ELSE m.audience END,
-        project_id = CASE WHEN m.project_id = excluded.project_id THEN m.project_id END,
+        project_id = CASE
+            WHEN (m.audience = 'owner' OR excluded.audience <> 'owner')
+                AND EXISTS (SELECT FROM project_members AS p WHERE p.project_id = m.project_id AND p.user_id = m.user_id)
+            THEN m.project_id
+        END,
+        -- What was wrong or outdated and reads otherwise now is a new statement.
+        status = CASE WHEN m.content_hash = excluded.content_hash THEN m.status ELSE excluded.status END,
+        valid_to = CASE WHEN m.content_hash = excluded.content_hash THEN m.valid_to ELSE excluded.valid_to END,
         memory_type = excluded.memory_type,
         emotional_score = excluded.emotional_score, importance = excluded.importance, version = excluded.version,
         tags = CASE  -- what somebody keeps on purpose stays kept when they reword it

@@ -44,8 +44,8 @@ rarity AS MATERIALIZED (
 )
 
 -- fragment: columns
-m.id, m.user_id, m.content, m.author_id, m.author_name, m.project_id, m.audience, m.memory_type, m.status,
-    m.emotional_score, m.importance, m.confidence, m.created_at, m.updated_at, m.last_accessed, m.access_count,
+m.id, m.user_id, m.content, m.author_id, m.author_name, m.project_id, m.audience, m.said_in, m.memory_type,
+    m.status, m.emotional_score, m.importance, m.confidence, m.created_at, m.updated_at, m.last_accessed, m.access_count,
     m.valid_from, m.valid_to, m.supersedes, m.source, m.source_id, m.channel_id, m.position, m.tags, m.metadata,
     m.version
 
@@ -147,7 +147,7 @@ hits AS MATERIALIZED (
     FROM words AS w
     CROSS JOIN LATERAL (
         SELECT m.user_id, m.id
-        FROM find_shared_by_words($1, ARRAY[w.lexeme], 2000) AS m
+        FROM find_shared_by_words($1, <projects>, ARRAY[w.lexeme], 2000) AS m
         WHERE {{candidates}}
         ORDER BY m.created_at DESC
         LIMIT 500

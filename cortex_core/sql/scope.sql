@@ -10,10 +10,10 @@ m.user_id = $1
         AND ($2::text[] IS NULL OR (m.project_id IS NULL AND m.audience IN (SELECT unnest($2))))
         AND ($3::text[] IS NULL OR m.project_id = ANY($3))
 
--- fragment: shared
--- The memories of projects that the person belongs to at this moment; elsewhere than in private only of those that one of
--- the channels in $2 is linked with.
-m.project_id = ANY (ARRAY(
+-- fragment: projects
+-- Those that the person belongs to at this moment; elsewhere than in private only those that one of the channels in $2 is
+-- linked with. Who opted out hears none.
+ARRAY(
             SELECT p.project_id
             FROM project_members AS p
             WHERE p.user_id = $1
@@ -22,4 +22,8 @@ m.project_id = ANY (ARRAY(
                 AND ($2::text[] IS NULL OR EXISTS (
                     SELECT FROM channels AS c WHERE c.channel_id = ANY($2) AND c.project_id = p.project_id
                 ))
-        ))
+                AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = $1 AND o.opted_out_at IS NOT NULL)
+        )
+
+-- fragment: shared
+m.project_id = ANY ({{projects}})

@@ -44,7 +44,7 @@ def _check_id(kind: str, value: str, most: int) -> str:
 
 
 def channel_key(channel_id: str) -> str:
-    """STRING: `<version>:<JSON of the channel's settings>`, for five minutes."""
+    """STRING: `<version>:<JSON of the channel's settings>`, for a day; of one that isn't listened to it stays."""
     return f"{PREFIX}:channel:{quote(check_channel_id(channel_id), safe='')}"
 
 
@@ -77,7 +77,7 @@ class UserKeys:
 
     @property
     def preferences(self) -> str:
-        """STRING: JSON of what the user wishes, for five minutes."""
+        """STRING: JSON of what the user wishes, for five minutes; what isn't the default stays."""
         return self._key("preferences")
 
     @property
@@ -94,6 +94,11 @@ class UserKeys:
     def recent(self) -> str:
         """LIST: ids of the last memories, newest first."""
         return self._key("recent")
+
+    @property
+    def withheld(self) -> str:
+        """ZSET: id of what was taken out of working memory by the time until which it stays out, in milliseconds."""
+        return self._key("withheld")
 
     @property
     def replies(self) -> str:

@@ -28,12 +28,12 @@ from cortex_core.stores.redis_connection import as_text, connect, translate_erro
 _log = logging.getLogger("cortex.redis")
 
 _LOADED_AT = "updated_at"
-_CHANNEL_TTL = timedelta(minutes=5)
-_SILENT_CHANNEL_TTL = timedelta(days=1)
+_CHANNEL_TTL = timedelta(days=1)
 _IDENTITY_TTL = timedelta(hours=1)  # so that a cache which missed a change, with Redis away, can't stay wrong for long
 
 _PREFERENCES_TTL = timedelta(minutes=5)
 _REPLIES_TTL = timedelta(days=7)
+_WITHHELD = timedelta(days=1)  # longer than anything stays in working memory
 _REPLIES_KEPT = 20
 
 MAX_SESSION_CHARS = 100_000
@@ -181,14 +181,15 @@ class RedisStore:
 
     async def cache_preferences(self, user_id: str, preferences: Preferences) -> None:
         """Cache what was read from Postgres, unless somebody changed it meanwhile."""
-        key = UserKeys(user_id).preferences
+        key, ttl = UserKeys(user_id).preferences, _time_to_live(preferences)
         with self._guard():
-            await self.client.set(key, preferences.model_dump_json(), ex=_PREFERENCES_TTL, nx=True)
+            await self.client.set(key, preferences.model_dump_json(), ex=ttl, nx=True)
 
     async def set_preferences(self, user_id: str, preferences: Preferences) -> None:
         """Cache what was changed in Postgres."""
+        key, ttl = UserKeys(user_id).preferences, _time_to_live(preferences)
         with self._guard():
-            await self.client.set(UserKeys(user_id).preferences, preferences.model_dump_json(), ex=_PREFERENCES_TTL)
+            await self.client.set(key, preferences.model_dump_json(), ex=ttl)
 
     # Session
 
@@ -281,7 +282,7 @@ class RedisStore:
             memory.user_id,
             model,
         ]
-        return {"keys": [keys.payloads, keys.working, keys.recent, JOURNAL], "args": arguments}
+        return {"keys": [keys.payloads, keys.working, keys.recent, JOURNAL, keys.withheld], "args": arguments}
 
     async def add_working(self, user_id: str, memory: Memory, ttl: int) -> None:
         """Put a memory into working memory alone, for `ttl` seconds from now."""
@@ -305,17 +306,30 @@ class RedisStore:
         keys = UserKeys(user_id)
         with self._guard():
             expired = await self.client.zrange(keys.working, "-inf", _milliseconds(utc_now()), byscore=True)
-        return len(await self.forget(user_id, [UUID(as_text(member)) for member in expired]))
+        ids = [UUID(as_text(member)) for member in expired]
+        return len(await self.forget(user_id, ids, withheld_for=timedelta()))
 
-    async def forget(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> list[UUID]:
-        """Take memories up to a version out of every structure and return those that were in working memory."""
+    async def forget(
+        self,
+        user_id: str,
+        memory_ids: Sequence[UUID],
+        *,
+        up_to_version: int = MAX_VERSION,
+        withheld_for: timedelta = _WITHHELD,
+    ) -> list[UUID]:
+        """Take memories up to a version out of every structure and return those that were in working memory.
+
+        Taken out in all versions, none of them comes back for that long, though it were acknowledged again.
+        """
         keys = UserKeys(user_id)
         if not memory_ids:
             return []
+        now = utc_now()
+        until = now + (withheld_for if up_to_version == MAX_VERSION else timedelta())
         with self._guard():
             gone = await self._forget(
-                keys=[keys.payloads, keys.working, keys.recent],
-                args=[up_to_version, *(str(memory_id) for memory_id in memory_ids)],
+                keys=[keys.payloads, keys.working, keys.recent, keys.withheld],
+                args=[up_to_version, _milliseconds(now), _milliseconds(until), *map(str, memory_ids)],
             )
         return [UUID(as_text(member)) for member in gone]
 
@@ -386,12 +400,12 @@ class RedisStore:
         return None if payload is None else _read_channel(payload)[1]
 
     async def cache_channel(self, settings: ChannelSettings, *, version: int) -> None:
-        """Cache settings for five minutes, unless the same or a later version of them stands already.
+        """Cache settings for a day, unless the same or a later version of them stands already.
 
-        Those of a channel that isn't listened to stay for a day, so that it isn't either while Postgres is away.
+        Those of a channel that isn't listened to stay, so that it isn't either while Postgres is away.
         """
         key = channel_key(settings.channel_id)
-        ttl = _CHANNEL_TTL if settings.is_captured else _SILENT_CHANNEL_TTL
+        ttl = _CHANNEL_TTL if settings.is_captured else None
 
         async def replace(pipe: Pipeline) -> None:
             held = await pipe.get(key)
@@ -406,6 +420,11 @@ class RedisStore:
         """Drop the cached settings of channels that are gone."""
         with self._guard():
             await self.client.delete(*map(channel_key, channel_ids))
+
+
+def _time_to_live(preferences: Preferences) -> timedelta | None:
+    """Return how long wishes are cached: those that somebody has stay, to be heeded while Postgres is away."""
+    return _PREFERENCES_TTL if preferences == Preferences() else None
 
 
 def _read_preferences(cached: bytes | str | None) -> Preferences | None:

@@ -17,7 +17,7 @@ from tests.harness import Connect, Gate, ScriptedEmbedder, eventually
 
 HERE, ELSEWHERE = 7, 77
 CHANNEL, OTHER_CHANNEL = Audience.channel(HERE, 1), Audience.channel(HERE, 2)
-LEFT = datetime(2026, 3, 1, tzinfo=UTC)
+LEFT = datetime(2099, 3, 1, tzinfo=UTC)
 TIME_IS_UP = LEFT + timedelta(days=30)
 MONTH = ForgettingConfig()
 AT_ONCE = ForgettingConfig(retention_days=0)
@@ -102,6 +102,28 @@ class TestTheClock:
         assert await retention.come_back(HERE)
 
         assert await clocks(connect) == {(HERE, "ann", TIME_IS_UP), (ELSEWHERE, None, TIME_IS_UP)}
+
+    @pytest.mark.parametrize("who", ["ann", None])
+    async def test_being_heard_there_again_stops_it(
+        self, memory: MemoryManager, retention: Retention, connect: Connect, who: str | None
+    ):
+        left = utc_now() - timedelta(days=40)
+        await talk(memory, "ann")
+        await retention.leave(HERE, who, now=left)
+
+        await retention.look(now=utc_now())
+
+        assert await known_of(memory, "ann") == EVERYTHING
+        assert await clocks(connect) == set()
+
+    async def test_what_was_kept_private_there_goes_too(self, memory: MemoryManager, retention: Retention):
+        await memory.change_preferences("ann", keeps_private=True)
+        await talk(memory, "ann")
+        await retention.leave(HERE, "ann", now=LEFT)
+
+        await retention.look(now=TIME_IS_UP)
+
+        assert await known_of(memory, "ann") == ELSEWHERE_ONLY
 
     @pytest.mark.parametrize(("guild_id", "user_id"), [(-1, None), (2**63, None), (HERE, ""), (HERE, "a\0b")])
     async def test_ids_that_are_none_are_refused(self, memory: MemoryManager, guild_id: int, user_id: str | None):
@@ -278,11 +300,12 @@ class TestTheLoop:
         idle = at_once.model_copy(update={"ingestion": at_once.ingestion.model_copy(update={"consumers": 0})})
         async with MemoryManager(idle, embedder=ScriptedEmbedder()) as memory:
             await memory.store("ann", "ann in a channel", audience=CHANNEL)
-            retention = another(memory, AT_ONCE)
-            await retention.leave(HERE, "ann", now=LEFT)
-            await retention.look(now=LEFT)
-        assert await clocks(connect) == {(HERE, "ann", LEFT)}
+            retention, left = another(memory, AT_ONCE), utc_now()
+            await retention.leave(HERE, "ann", now=left)
+            await retention.look(now=left)
+        assert await clocks(connect) == {(HERE, "ann", left)}
 
+        monkeypatch.setattr(module, "_ARRIVAL_SECONDS", 20)
         async with MemoryManager(at_once, embedder=ScriptedEmbedder()) as memory:
             await eventually(lambda: is_over(connect))
             assert await known_of(memory, "ann") == set()
@@ -296,9 +319,9 @@ async def test_a_large_server_is_searched_by_its_index(connect: Connect):
     queries = load_queries("retention")
     async with connect() as connection:
         await connection.execute(
-            "INSERT INTO memories (user_id, id, audience, memory_type, content, content_hash, emotional_score, "
+            "INSERT INTO memories (user_id, id, audience, said_in, memory_type, content, content_hash, emotional_score, "
             "importance, confidence, created_at, valid_from, source) "
-            "SELECT 'user-' || n % 50, gen_random_uuid(), 'channel:' || n % 20 || ':1', 'episodic', 'x', '', 0, 0, 1, "
+            "SELECT 'user-' || n % 50, gen_random_uuid(), 'owner', 'channel:' || n % 20 || ':1', 'episodic', 'x', '', 0, 0, 1, "
             "now(), now(), 'test' FROM generate_series(1, 20000) AS n"
         )
         await connection.execute("ANALYZE memories")

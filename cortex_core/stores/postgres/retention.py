@@ -32,10 +32,10 @@ class Departures:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def add(self, guild_id: int, user_id: str | None, erase_at: datetime) -> datetime:
+    async def add(self, guild_id: int, user_id: str | None, erase_at: datetime, *, left_at: datetime) -> datetime:
         """Keep the time, or the one that stands if that is earlier, and return which."""
         async with self._pool.connection() as connection:
-            kept: datetime = await connection.fetchval(_SQL["add"], guild_id, user_id, erase_at)
+            kept: datetime = await connection.fetchval(_SQL["add"], guild_id, user_id, erase_at, left_at)
         return kept
 
     async def remove(self, guild_id: int, user_id: str | None) -> bool:
@@ -44,8 +44,9 @@ class Departures:
             return await connection.fetchval(_SQL["remove"], guild_id, user_id) is not None
 
     async def list_due(self, now: datetime) -> list[Departure]:
-        """Return those whose time is up, the oldest first."""
+        """Return those whose time is up, the oldest first, but for who was heard there since."""
         async with self._pool.connection() as connection:
+            await connection.execute(_SQL["remove_returned"], now)
             rows = await connection.fetch(_SQL["list_due"], now)
         return [Departure(**row) for row in rows]
 

@@ -10,9 +10,9 @@ from asyncpg import Record
 from cortex_core.models import Fact, Memory, MemoryStatus, MemoryType, hash_content, utc_now
 
 _MEMORY_COLUMNS = (
-    "id", "user_id", "content", "author_id", "author_name", "project_id", "audience", "emotional_score", "importance",
-    "confidence", "created_at", "updated_at", "last_accessed", "access_count", "valid_from", "valid_to", "supersedes",
-    "source", "source_id", "channel_id", "position", "metadata", "version",
+    "id", "user_id", "content", "author_id", "author_name", "project_id", "audience", "said_in", "emotional_score",
+    "importance", "confidence", "created_at", "updated_at", "last_accessed", "access_count", "valid_from", "valid_to",
+    "supersedes", "source", "source_id", "channel_id", "position", "metadata", "version",
 )  # fmt: skip
 _FACT_COLUMNS = (
     "id", "user_id", "attribute", "value", "confidence", "audience", "source", "valid_from", "valid_to", "supersedes",

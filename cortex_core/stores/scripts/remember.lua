@@ -1,10 +1,10 @@
 -- Acknowledge a memory: working memory, the recent buffer and the journal, all or nothing.
--- KEYS: payloads, working, recent, journal.
+-- KEYS: payloads, working, recent, journal, withheld.
 -- ARGV: id, payload (starts with "<version>:<content hash>:"), expires at (ms), now (ms), working limit, recent limit,
 --       recent time to live (ms), journal limit, vector (float32 bytes, may be empty), its pieces' sign
 --       bits, owner, the model of both.
 -- Answers: journalled, known (acknowledged before), mismatch (same version, another content) or full.
-local payloads, working, recent, journal = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local payloads, working, recent, journal, withheld = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, payload, vector = ARGV[1], ARGV[2], ARGV[9]
 local expires_at, now = tonumber(ARGV[3]), tonumber(ARGV[4])
 
@@ -29,6 +29,11 @@ if redis.call('XLEN', journal) >= tonumber(ARGV[8]) then
     return 'full'
 end
 
+-- What its owner took out of working memory doesn't come back by being sent again; Postgres knows where it may surface.
+local is_withheld = tonumber(redis.call('ZSCORE', withheld, id) or 0) > now
+if is_withheld then
+    expires_at = now
+end
 if expires_at > now then
     redis.call('HSET', payloads, id, payload)
     redis.call('ZADD', working, expires_at, id)
@@ -45,10 +50,12 @@ else -- an edit that fades sooner takes along what it replaces
     redis.call('HDEL', payloads, id)
     redis.call('ZREM', working, id)
 end
-redis.call('LREM', recent, 0, id)
-redis.call('LPUSH', recent, id)
-redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
-redis.call('PEXPIRE', recent, ARGV[7])
+if not is_withheld then
+    redis.call('LREM', recent, 0, id)
+    redis.call('LPUSH', recent, id)
+    redis.call('LTRIM', recent, 0, tonumber(ARGV[6]) - 1)
+    redis.call('PEXPIRE', recent, ARGV[7])
+end
 
 redis.call('XADD', journal, '*', 'kind', 'memory', 'owner', ARGV[11], 'payload', payload, 'vector', vector,
     'signs', ARGV[10], 'model', ARGV[12], 'at', now)
