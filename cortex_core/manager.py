@@ -201,12 +201,14 @@ class MemoryManager:
     ) -> MemoryContext | None:
         """Return what is known for a message of a group (TDD 9.2): its author's memories and its channel's project.
 
+        Name the `audience` if anybody but the author can hear the answer: without it, it is as in a direct message.
+
         Args:
             message: What was said.
             author_id: By whom.
             channel_id: In which channel.
             mentioned: Whether the bot was; if not, None is the answer to what needs no memory.
-            audience: Who can hear the answer; the author alone when absent, who then hears everything of their own.
+            audience: Who can hear the answer.
             asked_at: When it was said, with its time zone.
 
         Raises:
@@ -475,8 +477,7 @@ class MemoryManager:
         """Change some of `Preferences`' fields and return all of them; in force when it returns.
 
         Raises:
-            InvalidInputError: There is no such wish, or it can't have that value.
-            StoreUnavailableError: A store is away; repeat it later, since it may not hold everywhere yet.
+            InvalidInputError, StoreUnavailableError, NotSpreadError: As `PreferenceKeeper.change` tells.
         """
         return await self._open_parts.preferences.change(user_id, changes)
 
@@ -521,18 +522,12 @@ class MemoryManager:
         return await self._open_parts.forgetter.forget_source(deletion)
 
     async def leave_guild(self, guild_id: int, user_id: str | None = None, *, now: datetime | None = None) -> datetime:
-        """Let what was said in a server be forgotten some time after somebody left it, and return when.
+        """Let what was said in a server be forgotten some time after somebody, or the bot (None), left it, and return when.
 
-        The time is `forgetting.retention_days`; it counts from the first call.
-
-        Args:
-            guild_id: The server.
-            user_id: Who left; None when the bot did, which concerns what everybody said there.
-            now: When; at this moment when absent.
+        That is `forgetting.retention_days` from the first call on. Being heard there again takes it back by itself.
 
         Raises:
-            InvalidInputError: An id can't be one.
-            StoreUnavailableError: Postgres is away; repeat it later.
+            InvalidInputError, StoreUnavailableError: An id can't be one; Postgres is away.
         """
         return await self._open_parts.retention.leave(guild_id, user_id, now=now)
 
@@ -543,12 +538,7 @@ class MemoryManager:
     # Export
 
     async def export(self, user_id: str) -> Export:
-        """Return everything that is kept about somebody, what is still on its way to Postgres included.
-
-        Raises:
-            InvalidInputError: The user id can't be one.
-            StoreUnavailableError: A store is away; repeat it later.
-        """
+        """Return everything that is kept about somebody, what is still on its way included; raises as `forget` does."""
         await self._open_parts.writer.drain()
         return await self._open_parts.exporter.export(user_id)
 

@@ -319,8 +319,8 @@ async def test_a_large_server_is_searched_by_its_index(connect: Connect):
     queries = load_queries("retention")
     async with connect() as connection:
         await connection.execute(
-            "INSERT INTO memories (user_id, id, audience, said_in, memory_type, content, content_hash, emotional_score, "
-            "importance, confidence, created_at, valid_from, source) "
+            "INSERT INTO memories (user_id, id, audience, said_in, memory_type, content, content_hash, "
+            "emotional_score, importance, confidence, created_at, valid_from, source) "
             "SELECT 'user-' || n % 50, gen_random_uuid(), 'owner', 'channel:' || n % 20 || ':1', 'episodic', 'x', '', 0, 0, 1, "
             "now(), now(), 'test' FROM generate_series(1, 20000) AS n"
         )
