@@ -59,8 +59,8 @@ isolation: setup  ## who sees what: 500 histories of 50 steps, canaries, revocat
 bench: $(BENCH_READY)  ## measure, beside mem0; ARGS="recall latency ingest scale rejection --quick --locomo FILE --json FILE"
 	@$(BENCH_VENV)/bin/python -m benchmarks --charts charts $(ARGS)
 
-screenshots: setup  ## take the README's picture anew; needs chromium and the extra `screenshots`
-	@$(BIN)/python scripts/screenshot.py --output docs/images/playground.png
+screenshots: setup  ## take the pictures of the docs anew, ARGS="--only NAME" one; needs chromium and the extra `screenshots`
+	@$(BIN)/python -m scripts.screenshots $(ARGS)
 
 lock: setup  ## resolve the dependencies anew; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \

@@ -273,6 +273,8 @@ async def run_playground(memory: MemoryManager, *, place: str = "general", port:
     logging.disable(logging.WARNING)  # while it is imported, the simulator tries discord.py out, which warns
     simcord = import_module("simcord")
     logging.disable(logging.NOTSET)
+    markdown = import_module("simcord.preview._markdown")
+    markdown._FIELD_POLICIES["embed_description"]["mentions"] = True  # noqa: SLF001 - Discord names people there as well
     bot = _clara(memory)
     env: Env = simcord.Env(bot, check_errors=False, settle_timeout=ACTION_TIMEOUT.total_seconds())
     clockwork = Clockwork(env)

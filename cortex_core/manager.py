@@ -522,7 +522,7 @@ class MemoryManager:
         return await self._open_parts.forgetter.forget_source(deletion)
 
     async def leave_guild(self, guild_id: int, user_id: str | None = None, *, now: datetime | None = None) -> datetime:
-        """Let what was said in a server be forgotten some time after somebody, or the bot (None), left it, and return when.
+        """Let what was said in a server be forgotten some time after somebody, or the bot (None), left; return when.
 
         That is `forgetting.retention_days` from the first call on. Being heard there again takes it back by itself.
 

@@ -59,9 +59,9 @@ class Page:
         assert receipt["settlement"] == "settled", receipt
         return receipt
 
-    async def say(self, text: str) -> dict[str, Any]:
+    async def say(self, text: str, *, reply_to: str | None = None) -> dict[str, Any]:
         """Send `text` and give back the message as the channel shows it."""
-        receipt = await self.act("send_message", content=text, target_id=self.state["targetId"], reply_to_id=None)
+        receipt = await self.act("send_message", content=text, target_id=self.state["targetId"], reply_to_id=reply_to)
         message: dict[str, Any] = self.state["messages"][receipt["target"]["messageId"]]
         return message
 
@@ -167,6 +167,15 @@ async def test_what_is_said_in_a_dm_comes_up_in_no_channel(tmp_path: Path) -> No
         assert "chocolate" in await page.ask("What is the surprise for the party?")
     async with playground(tmp_path, PLACE="general") as page:
         assert "chocolate" not in await page.ask("Clara, what is the surprise for the party?")
+
+
+async def test_a_reply_with_the_name_of_a_message_menu_uses_the_menu(tmp_path: Path) -> None:
+    async with playground(tmp_path) as page:
+        said = await page.say("My cat is called Miso.")
+        shown = await page.say("Remember this", reply_to=said["id"])
+
+        assert shown["id"] == said["id"], "nothing was said"
+        assert "I'll remember that" in page.lines("Clara", after=said["id"])[-1]
 
 
 @pytest.mark.parametrize(("place", "viewers"), [("general", 3), ("staff", 1), ("dm", 1)])

@@ -321,8 +321,8 @@ async def test_a_large_server_is_searched_by_its_index(connect: Connect):
         await connection.execute(
             "INSERT INTO memories (user_id, id, audience, said_in, memory_type, content, content_hash, "
             "emotional_score, importance, confidence, created_at, valid_from, source) "
-            "SELECT 'user-' || n % 50, gen_random_uuid(), 'owner', 'channel:' || n % 20 || ':1', 'episodic', 'x', '', 0, 0, 1, "
-            "now(), now(), 'test' FROM generate_series(1, 20000) AS n"
+            "SELECT 'user-' || n % 50, gen_random_uuid(), 'owner', 'channel:' || n % 20 || ':1', 'episodic', 'x', '', "
+            "0, 0, 1, now(), now(), 'test' FROM generate_series(1, 20000) AS n"
         )
         await connection.execute("ANALYZE memories")
         await connection.execute("SET plan_cache_mode = force_generic_plan")
