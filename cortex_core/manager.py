@@ -120,7 +120,7 @@ class MemoryManager:
             user_id: The owner.
             content: What was said. Over-long content is cut or refused (`ingestion.over_long`).
             memory_type: What kind of thing it is.
-            project_id: The project it belongs to.
+            project_id: The project it belongs to; it stays the owner's alone if that isn't one of the owner's.
             emotional_score: 0 to 1; by lexicon when absent.
             metadata: JSON of the caller's own, given back unchanged.
             created_at: When it was said, with a time zone; now when absent.

@@ -33,6 +33,8 @@ _log = logging.getLogger("cortex.recall")
 
 T = TypeVar("T")
 
+_ENOUGH_TO_COMPARE = 4
+"""Memories, from which on it can be told what stands out among them."""
 _NO_PROJECT: ProjectContext | None = None
 
 
@@ -177,7 +179,8 @@ class ContextBuilder:
         relevance = _best(found.relevance, project.relevance if project else None)
         if asked and not is_addressed:
             memories = [*found.memories, *(project.retrieved if project else []), *newest]
-            rejection = self._rejection.decide(asked, relevance=relevance, memories=memories, is_addressed=False)
+            comparable = relevance if len(memories) >= _ENOUGH_TO_COMPARE else None
+            rejection = self._rejection.decide(asked, relevance=comparable, memories=memories, is_addressed=False)
             if rejection is not None:
                 found, project = NOTHING, None
 
