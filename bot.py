@@ -48,11 +48,13 @@ class Clara(commands.Bot):
     def __init__(self, memory: MemoryManager, *, extra_names: bool = False) -> None:
         intents = discord.Intents.default()
         intents.message_content = True
+        intents.members = True
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
             tree_cls=_Tree,
             intents=intents,
+            chunk_guilds_at_startup=False,  # she needs to hear who leaves, and no list of everybody
             allowed_mentions=discord.AllowedMentions.none(),
         )
         self.cortex = memory
@@ -119,8 +121,8 @@ def main() -> int:
         reason = "Discord refused DISCORD_TOKEN. Copy the bot's token anew from discord.com/developers/applications."
     except discord.PrivilegedIntentsRequired:
         reason = (
-            "Discord refused the message content intent. Switch it on for this bot under Bot, Privileged Gateway "
-            "Intents at discord.com/developers/applications."
+            "Discord refused the message content intent or the server members intent. Switch both on for this bot "
+            "under Bot, Privileged Gateway Intents at discord.com/developers/applications."
         )
     except (aiohttp.ClientError, discord.DiscordServerError) as error:
         reason = f"Discord can't be reached ({type(error).__name__}). Check the network and try again."

@@ -9,7 +9,14 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 import discord
 from discord.ext import commands
 
-from cortex_core import AccessDeniedError, CortexError, InvalidInputError, NotFoundError, StoreUnavailableError
+from cortex_core import (
+    AccessDeniedError,
+    CortexError,
+    InvalidInputError,
+    NotFoundError,
+    NotSpreadError,
+    StoreUnavailableError,
+)
 
 Interaction = discord.Interaction[commands.Bot]
 
@@ -72,6 +79,9 @@ def explain(error: Exception, *, away: str = AWAY) -> str:
     """
     match error:
         case AccessDeniedError() | InvalidInputError() | NotFoundError():
+            return str(error)
+        case NotSpreadError():
+            log.warning("What a command changed is not heeded everywhere yet: %s", error)
             return str(error)
         case StoreUnavailableError():
             log.warning("A command went unanswered: %s", error)

@@ -7,7 +7,10 @@ from discord import app_commands
 
 from cortex_core import CortexError, Memory, MemoryManager
 
+from ._errors import Interaction
 from ._forgetting import MAX_CHOICES
+from ._messages import owner_id_of
+from ._people import with_todays_names
 from ._responder import is_statement
 from ._wording import choice_name
 
@@ -16,13 +19,14 @@ log = logging.getLogger("cortex.discord")
 SUGGESTED_FROM = 100
 
 
-async def suggest(memory: MemoryManager, owner: str, typed: str) -> list[app_commands.Choice[str]]:
+async def suggest(interaction: Interaction, memory: MemoryManager, typed: str) -> list[app_commands.Choice[str]]:
     """Return recent memories that contain what is typed, questions and requests last; none if the memory is away."""
     try:
-        recent = await memory.list_memories(owner, limit=SUGGESTED_FROM)
+        recent = await memory.list_memories(owner_id_of(interaction.user.id), limit=SUGGESTED_FROM)
     except CortexError as error:
         log.info("There are no suggestions: %s", error)
         return []
+    recent = with_todays_names(interaction.client, interaction.guild, recent)
     matching = [memory for memory in recent if typed.casefold() in memory.content.casefold()]
     matching.sort(key=lambda memory: not is_statement(memory.content))
     return [app_commands.Choice(name=choice_name(memory), value=str(memory.id)) for memory in matching[:MAX_CHOICES]]

@@ -11,6 +11,7 @@ from cortex_core import Memory, MemoryManager, Receipt
 
 from ._errors import Interaction
 from ._messages import owner_id_of
+from ._people import with_todays_names
 from ._views import OwnedModal, OwnedView, list_embed, memories_embed
 from ._wording import MAX_CHOICE_CHARS, count_of, preview, receipt_text
 
@@ -63,7 +64,7 @@ class ForgetSome(_Dialog):
         choose: bool,
     ) -> None:
         super().__init__(interaction, open_views, memory)
-        self._candidates = candidates
+        self._candidates = candidates = with_todays_names(interaction.client, interaction.guild, candidates)
         self._chosen: list[UUID] = [] if choose else [candidate.id for candidate in candidates]
         if choose:
             self.add_item(_Picker(self, candidates))

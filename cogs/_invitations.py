@@ -8,6 +8,7 @@ from discord.ui import Button, DynamicItem, Item, View
 
 from cortex_core import NotFoundError, ProjectInvitation, ProjectMemory
 
+from ._brakes import brakes_of
 from ._errors import AWAY, NO_MENTIONS, Interaction, tell
 from ._messages import owner_id_of
 from ._projects import bold, fingerprint_of, memory_of, mention_of
@@ -46,27 +47,30 @@ async def deliver(
 ) -> str:
     """Hand an invitation to the invited person, and tell the inviter how.
 
-    By a direct message; to whoever takes none, in the channel where the inviter is, if the person can read it.
+    By a direct message; whoever takes none is told in the channel where the inviter is, if the person can read it,
+    that there is one. What the project is called is not for everybody there.
     """
     title, who = bold(invitation.project_name), person.mention
     until = discord.utils.format_dt(invitation.expires_at, "R")
-    if await _send(person, invitation, person.id):
+    if await _send(person, invitation_text(invitation), invitation_view(invitation, person.id)):
         return f"I've invited {who} to {title} by direct message. The invitation ends {until}."
     closed = f"{who} is invited to {title} until {until}, but takes no direct messages from me."
     place = interaction.channel
     if (
         isinstance(place, discord.abc.Messageable)
         and _can_read(place, person)
-        and await _send(place, invitation, person.id)
+        and await _send(place, f"{who}, you are invited to a project: see `/project list`.")
     ):
-        return f"{closed} So I've posted the invitation in this channel, without a ping; please let them know."
+        return f"{closed} So I've told them in this channel to look at `/project list`, without a ping and a name."
     return f"{closed} Please tell them that `/project list` shows it."
 
 
-async def _send(place: discord.abc.Messageable, invitation: ProjectInvitation, person_id: int) -> bool:
-    view = invitation_view(invitation, person_id)
+async def _send(place: discord.abc.Messageable, text: str, view: View | None = None) -> bool:
     try:
-        await place.send(invitation_text(invitation), view=view, allowed_mentions=NO_MENTIONS)
+        if view is None:
+            await place.send(text, allowed_mentions=NO_MENTIONS)
+        else:
+            await place.send(text, view=view, allowed_mentions=NO_MENTIONS)
     except discord.HTTPException:
         return False
     return True
@@ -133,6 +137,7 @@ class InvitationButton(
             project = await projects.accept_invitation(project_id, user_id)
             return f"{interaction.user.mention} is a member of {bold(project.name)} now. {_NEWS_OF_PROJECT}"
         await projects.decline_invitation(project_id, user_id)
+        brakes_of(interaction.client).note_declined(project_id, user_id)
         return f"{interaction.user.mention} declined this invitation."
 
     async def _find(self, projects: ProjectMemory, user_id: str) -> str:

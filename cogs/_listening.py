@@ -46,11 +46,16 @@ class ListeningCog(commands.Cog, name=NAME):
         self._heard: deque[int] = deque(maxlen=REPLAYED_AT_MOST)
 
     async def cog_load(self) -> None:
-        """Tell the operator when messages will arrive empty."""
+        """Tell the operator what the bot will not notice."""
         if not self.bot.intents.message_content:
             log.warning(
                 "The message content intent is off, so that most messages arrive empty and are not remembered: set "
                 "intents.message_content and switch it on in Discord's developer portal."
+            )
+        if not self.bot.intents.members:
+            log.warning(
+                "The server members intent is off, so that people who leave a server can't be noticed, and what they "
+                "said there is kept: set intents.members and switch it on in Discord's developer portal."
             )
 
     # Messages
@@ -129,9 +134,14 @@ class ListeningCog(commands.Cog, name=NAME):
             return
         result = await self.memory.remember(self._to_incoming(message, text), edited_at=message.edited_at)
         if result.is_unwanted:
-            await self._forget_older_wording(message)
+            if not await self._is_pinned(message):
+                await self._forget_older_wording(message)
         elif not result.success:
             log.warning("The edit of message %d was not remembered: %s", message.id, result.error)
+
+    async def _is_pinned(self, message: discord.Message) -> bool:
+        known = await self.memory.get_by_source(owner_id_of(message.author.id), source_id_of(message.id))
+        return known is not None and known.is_pinned
 
     async def _forget_older_wording(self, message: discord.Message) -> None:
         source, owner = source_id_of(message.id), owner_id_of(message.author.id)

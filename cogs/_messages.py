@@ -9,12 +9,19 @@ from cortex_core import IncomingMessage, MemoryManager
 
 from ._audience import Place, audience_of
 
+_PREFIX = "discord-"
 _SPOKEN = {discord.MessageType.default, discord.MessageType.reply}
 
 
 def owner_id_of(user_id: int) -> str:
     """Return the id under which a person's memories are kept."""
-    return f"discord-{user_id}"
+    return f"{_PREFIX}{user_id}"
+
+
+def discord_id_of(user_id: str) -> int | None:
+    """Return Discord's id of a person; a host may have added people by others."""
+    number = user_id.removeprefix(_PREFIX)
+    return int(number) if number != user_id and number.isdecimal() else None
 
 
 def source_id_of(message_id: int) -> str:

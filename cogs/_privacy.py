@@ -61,7 +61,8 @@ class Privacy(OwnedView):
 
     async def ask(self) -> None:
         """Show it."""
-        await self.show(content=f"{_policy(self._memory)}\n\n{_describe(self._wishes)}")
+        sees_leaving = self.interaction.client.intents.members
+        await self.show(content=f"{_policy(self._memory, sees_leaving=sees_leaving)}\n\n{_describe(self._wishes)}")
 
     @discord.ui.button(custom_id="cortex:v1:privacy:private")
     async def keep_private(self, interaction: Interaction, _: Button["Privacy"]) -> None:
@@ -106,8 +107,13 @@ class Privacy(OwnedView):
         self.opt.label = "Opt in …" if self._wishes.opted_out else "Opt out …"
 
 
-def _policy(memory: MemoryManager) -> str:
-    days = memory.config.forgetting.retention_days
+def _policy(memory: MemoryManager, *, sees_leaving: bool) -> str:
+    days = count_of(memory.config.forgetting.retention_days, "day")
+    left = (
+        f"{days} after you, or I, left it."
+        if sees_leaving
+        else f"{days} after I left it; that you leave it I'm not told, so forget it yourself."
+    )
     worded = " and a language model that my operator chose words my answers from them" if memory.llm else ""
     return (
         "**What I keep:** what you write where I can read it, with time and place, what I learn about you from it, and "
@@ -115,12 +121,12 @@ def _policy(memory: MemoryManager) -> str:
         f"**Why:** to answer you from it{worded}; in the channels of a project, to answer its members too. I train "
         "nothing with it.\n"
         "**How long:** until you forget it (`/memory forget`) or delete the message. What was said in a server goes "
-        f"{count_of(days, 'day')} after you, or I, left it.\n"
+        f"{left} Our current conversation stays at hand until it ends.\n"
         "**Who hears it:** what you said in a channel comes up only where everybody who reads along could read it "
         "there; what you said in direct messages, only there. What members of a project say in its channels comes up "
         "for all of its members.\n"
         "**Your say:** `/memory list`, `profile` and `why` show what I have, and let you put it right; `export` gives "
-        "you all of it; `pause` lets me look away."
+        "you all of it; while you `pause` I keep nothing new, and may still recall what I know."
     )
 
 

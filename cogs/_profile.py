@@ -59,12 +59,16 @@ class _Lines(Chooser):
         async def choose(chooser: Chooser, number: int) -> None:
             await profile.show_line(chooser.interaction, known[number].fact.attribute, instead_of=chooser)
 
-        entries = [Entry(describe_line(line), line.fact.attribute) for line in known]
+        async def fetch(offset: int, limit: int) -> list[Entry]:
+            numbered = list(enumerate(known))[offset : offset + limit]
+            return [Entry(describe_line(line), line.fact.attribute, number) for number, line in numbered]
+
         super().__init__(
             interaction,
             profile.open_views,
-            entries,
+            fetch,
             choose,
+            total=len(known),
             title="What I know about you",
             intro=None if known else _NOTHING_KNOWN,
         )

@@ -17,6 +17,7 @@ from cortex_core import (
     InvalidInputError,
     MemoryManager,
     NotFoundError,
+    NotSpreadError,
     Project,
     ProjectRole,
     StoreUnavailableError,
@@ -24,7 +25,7 @@ from cortex_core import (
 
 from ._errors import AWAY, Interaction, explain
 from ._lifecycle import ATTRIBUTE
-from ._messages import linked_channel_of, owner_id_of
+from ._messages import discord_id_of, linked_channel_of, owner_id_of
 from ._views import OwnedView
 from ._wording import MAX_CHOICE_CHARS, preview, shown_name
 
@@ -39,7 +40,7 @@ EVERYBODY = (ProjectRole.OWNER, ProjectRole.ADMIN, ProjectRole.MEMBER)
 MANAGERS = (ProjectRole.OWNER, ProjectRole.ADMIN)
 OWNER = (ProjectRole.OWNER,)
 
-_PREFIX, _CHANNEL_PREFIX = "discord-", "discord-channel-"
+_CHANNEL_PREFIX = "discord-channel-"
 _MAX_PROJECT_NAME_CHARS = 100
 _REFUSALS = {
     MANAGERS: "Only the owner or an admin of the project can do that.",
@@ -144,12 +145,6 @@ def mention_of(user_id: str) -> str:
     return shown_name(user_id) if number is None else f"<@{number}>"
 
 
-def discord_id_of(user_id: str) -> int | None:
-    """Return Discord's id of a person; a host may have added people by others."""
-    number = user_id.removeprefix(_PREFIX)
-    return int(number) if number != user_id and number.isdecimal() else None
-
-
 def channel_mention(channel_id: str) -> str:
     """Return a channel as Discord shows it, to those who can see it."""
     return f"<#{channel_id.removeprefix(_CHANNEL_PREFIX)}>"
@@ -197,6 +192,8 @@ class Confirmation(OwnedView):
                 return
             try:
                 outcome = await self._act(interaction)
+            except NotSpreadError as error:
+                outcome = explain(error)
             except StoreUnavailableError:
                 self.outcome = self._when_called_off = UNCERTAIN
                 raise

@@ -157,7 +157,7 @@ def _cite(memory: Memory, reader: str | None, names: Mapping[str, str]) -> str:
         said = "You told me"
     else:
         said = f"{shown_name(names.get(speaker_of(memory), 'Somebody'))} said"
-    return f"{said} {when(memory)}:\n{quote(memory.content, _QUOTED_CHARS)}"
+    return f"{said} {when(memory)}:\n{quote(memory.content, _QUOTED_CHARS, keeps_links=True)}"
 
 
 def _is_sure(memory: Memory) -> bool:

@@ -1,19 +1,19 @@
-"""Messages with buttons for one person: the ground they share, and pages."""
+"""Messages with buttons for one person: the ground they share."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from weakref import WeakSet, WeakValueDictionary
 
 import discord
-from discord.ui import Button, Modal, TextInput, View
+from discord.ext import commands
+from discord.ui import Modal, View
 
 from cortex_core import CortexError, Memory
 
 from ._errors import AWAY, BUG, NO_MENTIONS, Interaction, explain, tell
 from ._messages import owner_id_of
-from ._people import names_of_speakers
+from ._people import names_of_speakers, with_todays_names
 from ._wording import describe
 
 log = logging.getLogger("cortex.discord")
@@ -26,6 +26,8 @@ _PREFIX = "cortex:v1:"
 _LASTING = (f"{_PREFIX}invitation:",)  # kinds of buttons that work whoever sent them, also after a restart
 _COLOUR = discord.Colour.blurple()
 
+
+_LOOKED_AT = "cortex_looked_at"  # among the extras of an interaction
 
 _SHOWN: "WeakValueDictionary[int, OwnedView]" = WeakValueDictionary()
 """The views under private answers, by the answer's id."""
@@ -99,6 +101,17 @@ class OwnedView(View):
         await report(interaction, error, away=self.away)
 
 
+class AnswersOldButtons(commands.Cog):
+    """A cog with buttons: it answers for those of a time before it was loaded, once whichever of our cogs are there."""
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Answer if nobody else does."""
+        if interaction.type is discord.InteractionType.component and not interaction.extras.get(_LOOKED_AT):
+            interaction.extras[_LOOKED_AT] = True
+            await answer_if_stale(interaction)
+
+
 async def answer_if_stale(interaction: Interaction) -> None:
     """Answer a press of a button that nobody listens to any more, which Discord would call a failed interaction.
 
@@ -149,6 +162,7 @@ def memories_embed(
 def entries_of(interaction: Interaction, memories: Sequence[Memory], *, ranked: bool) -> list[str]:
     """Return memories as entries of a list for the person who asked."""
     reader = owner_id_of(interaction.user.id)
+    memories = with_todays_names(interaction.client, interaction.guild, memories)
     names = names_of_speakers(interaction.client, interaction.guild, memories)
     return [describe(memory, reader=reader, names=names, ranked=ranked) for memory in memories]
 
@@ -158,123 +172,8 @@ def list_embed(title: str, entries: Sequence[str], separator: str = "\n\n") -> d
     return discord.Embed(title=title, description=separator.join(entries)[:_MAX_DESCRIPTION_CHARS], colour=_COLOUR)
 
 
-class ListPages(OwnedView):
-    """A long list, a few entries at a time.
-
-    Args:
-        fetch: Gives the entries from an offset on, at most as many as asked for.
-        intro: What stands above the entries of each page.
-
-    Attributes:
-        page_size: How many entries a page has.
-        separator: What stands between two of them.
-    """
-
-    page_size = PAGE_SIZE
-    separator = "\n\n"
-
-    def __init__(
-        self,
-        interaction: Interaction,
-        open_views: WeakSet[OwnedView],
-        fetch: Callable[[int, int], Awaitable[Sequence[str]]],
-        *,
-        total: int,
-        title: str,
-        intro: str | None = None,
-    ) -> None:
-        super().__init__(interaction, open_views)
-        self._fetch = fetch
-        self._title = title
-        self._intro = [intro] if intro else []
-        self._turning = asyncio.Lock()
-        self._last = max(0, (total - 1) // self.page_size)
-        self._page = 0
-
-    async def turn_to(self, page: int) -> None:
-        """Show that page, or the nearest one that there is."""
-        async with self._turning:
-            self._page = min(max(page, 0), self._last)
-            entries = await self._fetch(self._page * self.page_size, self.page_size)
-            self.first.disabled = self.back.disabled = self._page == 0
-            self.forward.disabled = self.last.disabled = self._page == self._last
-            self.jump.label = f"{self._page + 1} / {self._last + 1}"
-            embed = list_embed(self._title, [*self._intro, *entries], self.separator)
-            if self._last:
-                await self.show(embed=embed)
-            else:
-                self.stop()
-                await self.interaction.edit_original_response(embed=embed, allowed_mentions=NO_MENTIONS)
-
-    @discord.ui.button(emoji="⏮️", custom_id="cortex:v1:pages:first")
-    async def first(self, interaction: Interaction, _: Button["ListPages"]) -> None:
-        """Turn to the first page."""
-        await self.accept(interaction)
-        await self.turn_to(0)
-
-    @discord.ui.button(emoji="◀️", custom_id="cortex:v1:pages:back")
-    async def back(self, interaction: Interaction, _: Button["ListPages"]) -> None:
-        """Turn one page back."""
-        await self.accept(interaction)
-        await self.turn_to(self._page - 1)
-
-    @discord.ui.button(label="1", custom_id="cortex:v1:pages:jump")
-    async def jump(self, interaction: Interaction, _: Button["ListPages"]) -> None:
-        """Ask for a page."""
-        await interaction.response.send_modal(_JumpForm(self, interaction, self._last + 1))
-
-    @discord.ui.button(emoji="▶️", custom_id="cortex:v1:pages:forward")
-    async def forward(self, interaction: Interaction, _: Button["ListPages"]) -> None:
-        """Turn one page on."""
-        await self.accept(interaction)
-        await self.turn_to(self._page + 1)
-
-    @discord.ui.button(emoji="⏭️", custom_id="cortex:v1:pages:last")
-    async def last(self, interaction: Interaction, _: Button["ListPages"]) -> None:
-        """Turn to the last page."""
-        await self.accept(interaction)
-        await self.turn_to(self._last)
-
-
-class _JumpForm(OwnedModal):
-    """Asks for the number of a page."""
-
-    number: TextInput["_JumpForm"] = TextInput(label="Page", custom_id="cortex:v1:pages:number", max_length=6)
-
-    def __init__(self, pages: ListPages, interaction: Interaction, count: int) -> None:
-        super().__init__("pages:jump", "Go to a page", interaction)
-        self._pages = pages
-        self._count = count
-        self.number.placeholder = f"1 to {count}"
-
-    async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
-        """Turn to it."""
-        if not self.number.value.strip().isdecimal():
-            await tell(interaction, f"Pages are numbers from 1 to {self._count}.")
-            return
-        await self._pages.accept(interaction)
-        await self._pages.turn_to(int(self.number.value) - 1)
-
-
-class Pages(ListPages):
-    """A long list of memories, a few at a time.
-
-    Args:
-        fetch: Gives the memories from an offset on, at most as many as asked for.
-        ranked: Whether the place in the list has a reason.
-    """
-
-    def __init__(
-        self,
-        interaction: Interaction,
-        open_views: WeakSet[OwnedView],
-        fetch: Callable[[int, int], Awaitable[Sequence[Memory]]],
-        *,
-        total: int,
-        title: str,
-        ranked: bool = False,
-    ) -> None:
-        async def fetch_entries(offset: int, limit: int) -> list[str]:
-            return entries_of(interaction, await fetch(offset, limit), ranked=ranked)
-
-        super().__init__(interaction, open_views, fetch_entries, total=total, title=title)
+def gone_since(count: int) -> list[str]:
+    """Return what a page says of entries that it had to leave out."""
+    if count <= 0:
+        return []
+    return [f"*{count:,} {'is' if count == 1 else 'are'} gone since, or out of reach for now.*"]

@@ -1,5 +1,7 @@
 """The dialog of `/memory why`: what a reply drew on, and what may be done about each of these memories."""
 
+from collections.abc import Mapping
+from uuid import UUID
 from weakref import WeakSet
 
 import discord
@@ -12,13 +14,17 @@ from ._choosing import Chooser, Entry
 from ._errors import NO_MENTIONS, Interaction
 from ._forgetting import ForgetSome
 from ._messages import owner_id_of
+from ._people import with_todays_names
 from ._views import OwnedView, entries_of, memories_embed
 from ._wording import count_of
 
 _UNKNOWN = "I know of no reply to you in the last week."
 _NOT_THIS_ONE = "I can explain my replies only to whom they were for, and only for a week."
 _FROM_NOTHING = "drew on no memory."
+_GONE = "That is gone since: forgotten, or not shared with you any more."
 _FORGOTTEN = "of it can't be shown: forgotten since, or not shared with you any more"
+
+_Key = tuple[str, UUID]
 
 
 class Why:
@@ -56,24 +62,34 @@ class Why:
         await self._list(interaction, explained, said, note)
 
     async def _list(self, interaction: Interaction, explained: Explanation, said: str, note: str | None) -> None:
-        memories = explained.memories
+        keys = [(memory.user_id, memory.id) for memory in explained.memories]
+
+        async def load() -> dict[_Key, Memory]:
+            """Return what may be shown now; people leave projects and forget while the list stands there."""
+            now = await self.memory.explain_reply(owner_id_of(interaction.user.id), explained.reply_id)
+            return {(memory.user_id, memory.id): memory for memory in now.memories} if now else {}
+
+        async def fetch(offset: int, limit: int) -> list[Entry]:
+            left = await load()
+            there = [number for number, key in enumerate(keys) if key in left and offset <= number < offset + limit]
+            return _entries(interaction, {number: left[keys[number]] for number in there})
 
         async def choose(chooser: Chooser, number: int) -> None:
-            chooser.stop()
-            await _Reason(chooser.interaction, self, memories[number]).ask()
+            memory = (await load()).get(keys[number])
+            if memory is None:
+                await self.show(chooser.interaction, instead_of=chooser, note=_GONE)
+            else:
+                chooser.stop()
+                await _Reason(chooser.interaction, self, memory).ask()
 
-        texts = entries_of(interaction, memories, ranked=True)
-        entries = [
-            Entry(f"~~no longer used~~\n{text}" if _is_retired(memory) else text, memory.content)
-            for memory, text in zip(memories, texts, strict=True)
-        ]
         gone = f" Another {_gone(explained)}." if explained.gone else ""
-        intro = f"{said} drew on {count_of(len(memories))}, best first.{gone}"
+        intro = f"{said} drew on {count_of(len(keys))}, best first.{gone}"
         await Chooser(
             interaction,
             self.open_views,
-            entries,
+            fetch,
             choose,
+            total=len(keys),
             title="Why I said that",
             intro=f"{note}\n\n{intro}" if note else intro,
         ).turn_to(0)
@@ -138,6 +154,15 @@ class _Reason(OwnedView):
         await self.accept(interaction)
         await self._why.memory.retire(owner_id_of(interaction.user.id), self._memory.id)
         await self._why.show(interaction, instead_of=self, note=note)
+
+
+def _entries(interaction: Interaction, memories: Mapping[int, Memory]) -> list[Entry]:
+    renamed = with_todays_names(interaction.client, interaction.guild, list(memories.values()))
+    texts = entries_of(interaction, renamed, ranked=True)
+    return [
+        Entry(f"~~no longer used~~\n{text}" if _is_retired(memory) else text, memory.content, number)
+        for number, memory, text in zip(memories, renamed, texts, strict=True)
+    ]
 
 
 def _gone(explained: Explanation) -> str:

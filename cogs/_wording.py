@@ -15,6 +15,7 @@ NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 _MAX_NAME_CHARS = 40
 _MARKUP = re.compile(r"[\\*_~|`<\[\]]|^[#>+-]")
+_LINK = re.compile(r"://|\bdiscord\.(gg|com/invite)/|\bdiscordapp\.com/invite/", re.IGNORECASE)
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _NOT_SHOWN = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
@@ -25,9 +26,18 @@ def preview(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def quote(text: str, limit: int = 200) -> str:
-    """Return the text as a quotation of one line: no mention, markup, link text or time stamp in it works."""
-    return f"> {_escape(preview(text, limit), _MARKUP)}"
+def quote(text: str, limit: int = 200, *, keeps_links: bool = False) -> str:
+    """Return the text as a quotation of one line: no mention, markup, link text or time stamp in it works.
+
+    Nor does Discord make a preview of a link or an invitation in it, except with `keeps_links`, where it is to be sent
+    without previews.
+    """
+    line = _escape(preview(text, limit), _MARKUP)
+    return f"> {line if keeps_links else _LINK.sub(_defuse, line)}"
+
+
+def _defuse(link: re.Match[str]) -> str:
+    return link[0].replace("/", "\u200b/", 1)
 
 
 def shown_name(name: str, limit: int = _MAX_NAME_CHARS) -> str:

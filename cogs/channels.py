@@ -9,13 +9,21 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cortex_core import AccessDeniedError, ChannelSettings, InvalidInputError, MemoryManager, NotFoundError, Project
+from cortex_core import (
+    AccessDeniedError,
+    ChannelSettings,
+    InvalidInputError,
+    MemoryManager,
+    NotFoundError,
+    NotSpreadError,
+    Project,
+)
 
-from ._errors import NO_MENTIONS, Interaction, answered, tell, usual_pace
+from ._errors import NO_MENTIONS, Interaction, answered, explain, tell, usual_pace
 from ._lifecycle import acquire_memory, release_memory
-from ._messages import channel_id_of, owner_id_of
-from ._projects import MANAGERS, Confirmation, bold, discord_id_of, find_project, suggest_projects
-from ._views import OwnedView
+from ._messages import channel_id_of, discord_id_of, owner_id_of
+from ._projects import MANAGERS, Confirmation, bold, find_project, suggest_projects
+from ._views import AnswersOldButtons, OwnedView
 from ._wording import count_of
 
 log = logging.getLogger("cortex.discord")
@@ -36,7 +44,12 @@ _RULES = {
 
 @app_commands.guild_only()
 @app_commands.default_permissions(manage_channels=True)
-class ChannelsCog(commands.GroupCog, group_name="channel", group_description="What this channel shares with a project"):
+class ChannelsCog(
+    AnswersOldButtons,
+    commands.GroupCog,
+    group_name="channel",
+    group_description="What this channel shares with a project",
+):
     """Lets those who manage a channel decide what it shares, in sight of everybody there.
 
     In a thread all of it concerns the channel that the thread belongs to.
@@ -73,7 +86,7 @@ class ChannelsCog(commands.GroupCog, group_name="channel", group_description="Wh
             concerns.append("It is linked with another project now, which it will feed and read no more.")
 
         async def act(pressed: Interaction) -> str:
-            return await self._link(pressed, found)
+            return await self._link(pressed, found, before)
 
         if concerns:
             question = f"Link {channel.mention} with {bold(found.name)}?"
@@ -88,11 +101,16 @@ class ChannelsCog(commands.GroupCog, group_name="channel", group_description="Wh
         """Let this channel feed and read no project."""
         channel = _managed_channel(interaction)
         channel_id = channel_id_of(channel.id)
-        if not await self.links.unlink_channel(channel_id, by=owner_id_of(interaction.user.id)):
-            raise InvalidInputError(f"{channel.mention} isn't linked with a project.")
+        before = await self.links.get_settings(channel_id)
+        doubt = None
+        try:
+            if not await self.links.unlink_channel(channel_id, by=owner_id_of(interaction.user.id)):
+                raise InvalidInputError(f"{channel.mention} isn't linked with a project.")
+        except NotSpreadError as error:
+            doubt = explain(error)
         news = f"{interaction.user.mention} unlinked this channel from its project, which keeps what it was told."
-        posted = await _announce(interaction, channel, news, await self.links.get_settings(channel_id))
-        await tell(interaction, f"{channel.mention} isn't linked with a project any more. {posted}")
+        posted = await _announce(interaction, channel, news, before.model_copy(update={"project_id": None}))
+        await tell(interaction, _sentences(f"{channel.mention} isn't linked with a project any more.", doubt, posted))
 
     @app_commands.command()
     @app_commands.describe(listen="Whether I remember what is said in this channel")
@@ -100,16 +118,22 @@ class ChannelsCog(commands.GroupCog, group_name="channel", group_description="Wh
     async def capture(self, interaction: Interaction, listen: Literal["on", "off"]) -> None:
         """Let me remember what is said in this channel, or not."""
         channel = _managed_channel(interaction)
-        settings = await self.links.set_capture(
-            channel_id_of(channel.id),
-            is_captured=listen == "on",
-            by=owner_id_of(interaction.user.id),
-            guild_id=channel.guild.id,
-        )
+        is_captured = listen == "on"
+        before = await self.links.get_settings(channel_id_of(channel.id))
+        doubt = None
+        try:
+            settings = await self.links.set_capture(
+                before.channel_id,
+                is_captured=is_captured,
+                by=owner_id_of(interaction.user.id),
+                guild_id=channel.guild.id,
+            )
+        except NotSpreadError as error:
+            settings, doubt = before.model_copy(update={"is_captured": is_captured}), explain(error)
         posted = await _announce(
             interaction, channel, f"{interaction.user.mention} turned listening {listen}.", settings
         )
-        await tell(interaction, f"Listening is {listen} in {channel.mention}. {posted}")
+        await tell(interaction, _sentences(f"Listening is {listen} in {channel.mention}.", doubt, posted))
 
     @app_commands.command()
     @answered
@@ -120,14 +144,18 @@ class ChannelsCog(commands.GroupCog, group_name="channel", group_description="Wh
         lines = [*await self._about_project(interaction, channel, settings.project_id), _rule_of(settings)]
         await tell(interaction, "\n".join(lines))
 
-    async def _link(self, interaction: Interaction, project: Project) -> str:
+    async def _link(self, interaction: Interaction, project: Project, before: ChannelSettings) -> str:
         channel = _managed_channel(interaction)
-        settings = await self.links.link_channel(
-            channel_id_of(channel.id), project.id, by=owner_id_of(interaction.user.id), guild_id=channel.guild.id
-        )
+        doubt = None
+        try:
+            settings = await self.links.link_channel(
+                before.channel_id, project.id, by=owner_id_of(interaction.user.id), guild_id=channel.guild.id
+            )
+        except NotSpreadError as error:
+            settings, doubt = before.model_copy(update={"project_id": project.id}), explain(error)
         news = f"{interaction.user.mention} linked this channel with the project {bold(project.name)}."
         posted = await _announce(interaction, channel, news, settings)
-        return f"{channel.mention} is linked with {bold(project.name)}. {posted}"
+        return _sentences(f"{channel.mention} is linked with {bold(project.name)}.", doubt, posted)
 
     async def _about_project(
         self, interaction: Interaction, channel: discord.abc.GuildChannel, project_id: str | None
@@ -201,6 +229,10 @@ async def _announce(
     return "I can't write there, so please tell people yourself: " + _rule_of(settings)
 
 
+def _sentences(*sentences: str | None) -> str:
+    return " ".join(filter(None, sentences))
+
+
 def _rule_of(settings: ChannelSettings) -> str:
     return _RULES[settings.is_captured, settings.project_id is not None]
 
@@ -214,7 +246,8 @@ def _strangers(channel: discord.abc.GuildChannel, members: Collection[str]) -> l
     ]
     effect = "They hear what I say there, also when it is from the project."
     if strangers:
-        return [f"People who are no members of the project can read it: {_names(strangers)}. {effect}"]
+        unseen = "" if channel.guild.chunked else ", and maybe others whom I can't see"
+        return [f"People who are no members of the project can read it: {_names(strangers)}{unseen}. {effect}"]
     if not channel.guild.chunked:
         return [f"I can't see everybody who can read it; they may be no members of the project. {effect}"]
     return []

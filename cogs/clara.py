@@ -30,7 +30,7 @@ from ._audience import audience_of
 from ._errors import NO_MENTIONS
 from ._lifecycle import acquire_memory, release_memory
 from ._messages import called_name, is_addressed, linked_channel_of, source_id_of, spoken_text
-from ._people import names_of_speakers
+from ._people import names_of_speakers, with_todays_names
 from ._responder import Answer
 from ._wording import MAX_MESSAGE_CHARS
 
@@ -185,18 +185,20 @@ class ClaraCog(commands.Cog):
     ) -> tuple[list[Memory], dict[str, str]]:
         """Return those of the memories that may be told at this moment, and what their speakers are called."""
         kept = await _check(message, partial(self.memory.still_heard, owner, memories))
-        return kept, names_of_speakers(self.bot, message.guild, kept)
+        told = with_todays_names(self.bot, message.guild, kept)
+        return told, names_of_speakers(self.bot, message.guild, told)
 
     # Replies
 
     async def _reply(self, message: discord.Message, answer: str) -> discord.Message:
+        """Send it without previews of links, which somebody else may have said."""
         text = answer if len(answer) <= MAX_MESSAGE_CHARS else f"{answer[: MAX_MESSAGE_CHARS - 1]}…"
         if message.guild is None or message.channel.permissions_for(message.guild.me).read_message_history:
             reference = message.to_reference(fail_if_not_exists=False)
             return await message.channel.send(
-                text, reference=reference, mention_author=False, allowed_mentions=NO_MENTIONS
+                text, reference=reference, mention_author=False, suppress_embeds=True, allowed_mentions=NO_MENTIONS
             )
-        return await message.channel.send(text, allowed_mentions=NO_MENTIONS)
+        return await message.channel.send(text, suppress_embeds=True, allowed_mentions=NO_MENTIONS)
 
     async def _note(self, owner: str, reply: discord.Message, used: Sequence[Memory]) -> None:
         try:

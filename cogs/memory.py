@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Literal, get_args
 from weakref import WeakSet
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
@@ -28,9 +27,10 @@ from ._listening import NAME as LISTENING
 from ._listening import ListeningCog
 from ._menus import MessageMenus
 from ._messages import channel_id_of, owner_id_of
+from ._pages import Found, Pages
 from ._privacy import Privacy, Until, end_of_pause, pause_text
 from ._profile import Profile
-from ._views import OwnedView, Pages, answer_if_stale
+from ._views import AnswersOldButtons, OwnedView
 from ._why import Why
 from ._wording import count_of, quote, where_heard
 
@@ -45,7 +45,9 @@ _REPEATED_CHARS = 900  # so that the confirmation fits into a message even if ev
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-class MemoryCog(commands.GroupCog, group_name="memory", group_description="What I remember about you"):
+class MemoryCog(
+    AnswersOldButtons, commands.GroupCog, group_name="memory", group_description="What I remember about you"
+):
     """Lets everybody see, put right and erase their own memories; `ListeningCog` makes them."""
 
     def __init__(self, bot: commands.Bot, memory: MemoryManager) -> None:
@@ -64,12 +66,6 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         self._menus.remove()
         for view in list(self._open_views):
             view.stop()
-
-    @commands.Cog.listener()
-    async def on_interaction(self, interaction: Interaction) -> None:
-        """Answer for buttons of a time before this cog was loaded."""
-        if interaction.type is discord.InteractionType.component:
-            await answer_if_stale(interaction)
 
     # Looking and keeping
 
@@ -109,18 +105,8 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
         if not result.memories:
             raise NotFoundError("I don't remember anything like that.")
 
-        async def fetch(offset: int, limit: int) -> list[Memory]:
-            return result.memories[offset : offset + limit]
-
-        pages = Pages(
-            interaction,
-            self._open_views,
-            fetch,
-            total=len(result.memories),
-            title=f"Best matches ({len(result.memories)})",
-            ranked=True,
-        )
-        await pages.turn_to(0)
+        title = f"Best matches ({len(result.memories)})"
+        await Found(interaction, self._open_views, self.memory, result.memories, title=title).turn_to(0)
 
     @app_commands.command(name="list")
     @app_commands.rename(kind="type")
@@ -222,7 +208,7 @@ class MemoryCog(commands.GroupCog, group_name="memory", group_description="What 
 
     @forget.autocomplete("query")
     async def _suggest(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await suggest(self.memory, owner_id_of(interaction.user.id), typed)
+        return await suggest(interaction, self.memory, typed)
 
 
 async def setup(bot: commands.Bot) -> None:

@@ -11,7 +11,6 @@ from discord.ext import commands
 from cortex_core import (
     AccessDeniedError,
     InvalidInputError,
-    Memory,
     MemoryManager,
     NotFoundError,
     Project,
@@ -19,10 +18,12 @@ from cortex_core import (
     ProjectRole,
 )
 
+from ._brakes import brakes_of
 from ._errors import NO_MENTIONS, Interaction, answered, tell, usual_pace
 from ._invitations import InvitationButton, deliver, invitation_text, invitation_view
 from ._lifecycle import acquire_memory, release_memory
 from ._messages import owner_id_of
+from ._pages import Found, ListPages
 from ._projects import (
     ARCHIVED,
     EVERYBODY,
@@ -36,7 +37,7 @@ from ._projects import (
     plain,
     suggest_projects,
 )
-from ._views import ListPages, OwnedView, Pages
+from ._views import AnswersOldButtons, OwnedView
 from ._wording import count_of
 
 _SEARCH_LIMIT = 50
@@ -52,11 +53,14 @@ _SUGGEST_OWNED = suggest_projects(OWNER)
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-class ProjectsCog(commands.GroupCog, group_name="project", group_description="Memory that you share with others"):
+class ProjectsCog(
+    AnswersOldButtons, commands.GroupCog, group_name="project", group_description="Memory that you share with others"
+):
     """Lets people make projects, decide who belongs to them, and search what they share."""
 
     def __init__(self, bot: commands.Bot, memory: MemoryManager) -> None:
         self.bot = bot
+        self.memory = memory
         self.projects = memory.project_memory
         self.channel_links = memory.channel_links
         self.pace = usual_pace()
@@ -141,12 +145,8 @@ class ProjectsCog(commands.GroupCog, group_name="project", group_description="Me
         if not result.memories:
             raise NotFoundError(f"{bold(found.name)} remembers nothing like that.")
 
-        async def fetch(offset: int, limit: int) -> list[Memory]:
-            return result.memories[offset : offset + limit]
-
-        total = len(result.memories)
-        title = f"Best matches ({total}) in {plain(found.name)}"
-        await Pages(interaction, self._open_views, fetch, total=total, title=title, ranked=True).turn_to(0)
+        title = f"Best matches ({len(result.memories)}) in {plain(found.name)}"
+        await Found(interaction, self._open_views, self.memory, result.memories, title=title).turn_to(0)
 
     # The project
 
@@ -215,8 +215,9 @@ class ProjectsCog(commands.GroupCog, group_name="project", group_description="Me
         if member.bot:
             raise InvalidInputError("A bot can't be a member of a project.")
         found = await find_project(interaction, project, MANAGERS)
-        by = owner_id_of(interaction.user.id)
-        invitation = await self.projects.invite(found.id, owner_id_of(member.id), by=by)
+        by, invited = owner_id_of(interaction.user.id), owner_id_of(member.id)
+        brakes_of(self.bot).check(interaction, found.id, invited)
+        invitation = await self.projects.invite(found.id, invited, by=by)
         await tell(interaction, await deliver(interaction, invitation, member))
 
     @app_commands.command()

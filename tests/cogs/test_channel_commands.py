@@ -90,7 +90,7 @@ class TestLink:
         project = await make(world, keeper, EVIL)
         dialog = await use(world, keeper, "link", project=project.id)
         assert dialog.content.startswith(f"Link <#{world.general.id}> with **\\@\u200beveryone \\*\\*bold")
-        assert UNSEEN in dialog.content
+        assert "People who are no members of the project can read it: " in dialog.content
         assert await linked(world) is None, "nothing is linked before it is confirmed"
 
         await keeper.click(dialog, label="Link")
@@ -115,6 +115,18 @@ class TestLink:
         assert f"<@{seeing.sam.id}>" not in dialog.content
         await keeper.click(dialog, label="Cancel")
         assert (dialog.content, await linked(seeing)) == ("Nothing was changed.", None)
+
+    async def test_says_when_it_may_see_a_part_only(self, world: World, keeper: simcord.MemberActor) -> None:
+        project = await make(world, keeper, "Garden")
+        guild = world.bot.get_guild(world.guild.id)
+        assert guild is not None
+        guild._members.pop(world.robin.id)
+
+        dialog = await use(world, keeper, "link", project=project.id)
+
+        assert f"<@{world.sam.id}>, and maybe others whom I can't see. They hear" in dialog.content
+        guild._members.clear()
+        assert UNSEEN in (await use(world, keeper, "link", project=project.id)).content
 
     async def test_asks_nothing_where_members_are_among_themselves(self, seeing: World) -> None:
         keeper = add_keeper(seeing)
@@ -467,3 +479,37 @@ def take_away(world: World, monkeypatch: pytest.MonkeyPatch, method: str) -> Non
         raise StoreUnavailableError("Postgres can't be reached.")
 
     monkeypatch.setattr(world.memory.postgres.channels, method, away)
+
+
+class TestRedisAway:
+    """What was stored for good holds though Redis has not heard of it: everybody is told, and so is the keeper."""
+
+    @pytest.fixture
+    def away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def away(*_: object, **__: object) -> None:
+            raise StoreUnavailableError("Redis can't be reached.")
+
+        monkeypatch.setattr(world.memory.redis, "cache_channel", away)
+
+    @pytest.mark.usefixtures("away")
+    async def test_capture_is_told(self, world: World, keeper: simcord.MemberActor) -> None:
+        answer = await use(world, keeper, "capture", listen="off")
+
+        assert answer.content.startswith(f"Listening is off in <#{world.general.id}>. The channel's new settings are")
+        assert answer.content.endswith("I've told everybody there.")
+        (notice,) = notices_in(world.general)
+        assert notice.endswith(f"turned listening off.\nFrom now on: {NOTHING}")
+
+    @pytest.mark.usefixtures("away")
+    async def test_a_link_and_its_end_are_told(self, world: World, keeper: simcord.MemberActor) -> None:
+        project = await make(world, keeper)
+
+        dialog = await use(world, keeper, "link", project=project.id)
+        await keeper.click(dialog, label="Link")
+        end = await use(world, keeper, "unlink")
+
+        assert "is linked with **Garden**. The channel's new settings are" in dialog.content
+        assert "isn't linked with a project any more. The channel's new settings are" in end.content
+        first, second = notices_in(world.general)
+        assert first.endswith(SHARED)
+        assert second.endswith(ALONE)

@@ -337,3 +337,13 @@ async def test_without_a_database_she_knows_what_was_said_lately(world: World, m
 
     assert "Miso" in answer
     assert answer.endswith("I can't reach my long-term memory right now; I only know what was said lately.")
+
+
+async def test_a_quoted_link_unfolds_no_preview(world: World) -> None:
+    await world.sam.send(world.general, "The concrete is sold at https://evil.example/shop these days.")
+
+    assert "https://evil.example/shop" in await world.ask(world.sam, "Clara, where is the concrete sold?")
+
+    reply = world.general.last_message
+    assert reply is not None
+    assert reply.flags.suppress_embeds

@@ -197,3 +197,21 @@ class TestLifecycle:
         assert pressed.response is not None
         assert pressed.response.content == "Those buttons don't work any more. Please use the command again."
         assert pressed.response.ephemeral
+        assert pressed.followups == []
+
+    @pytest.mark.parametrize("extension", ["projects", "channels"])
+    async def test_whichever_extension_is_loaded_answers_for_them(self, memory: MemoryManager, extension: str) -> None:
+        async with simulate(Clara(memory, extra_names=True)) as env:
+            world = make_world(env, memory)
+            await tell(world, *(f"Thing number {number}" for number in range(12)))
+            answer = await use(world, "list")
+            alone = commands.Bot("!", intents=discord.Intents.all())
+            alone.cortex = memory
+            await alone.load_extension(f"cortex_cogs.{extension}")
+            await env.restart_bot(alone)
+
+            pressed = await world.sam.click(answer, custom_id="cortex:v1:pages:forward")
+
+        assert pressed.response is not None
+        assert pressed.response.content == "Those buttons don't work any more. Please use the command again."
+        assert pressed.followups == []

@@ -192,3 +192,81 @@ async def test_a_list_and_an_answer_name_who_said_it(memory: MemoryManager) -> N
     assert f"said by {name}" in (here.embeds[0].description or "")
     assert "said by somebody else" in (in_private.embeds[0].description or "")
     assert answer.startswith(f"{name} said <t:")
+
+
+class TestContents:
+    """Whom they mention is called by no nickname of another server."""
+
+    @pytest.fixture
+    async def env(self, memory: MemoryManager) -> AsyncIterator[simcord.Env]:
+        async with simulate(Clara(memory, extra_names=True)) as env:
+            yield env
+
+    async def test_call_nobody_by_a_nickname_of_then_or_elsewhere(
+        self, env: simcord.Env, memory: MemoryManager
+    ) -> None:
+        world = make_world(env, memory)
+        carl = world.guild.add_member(env.create_user("carl", global_name="Carl"), nick="SecretNick")
+        await world.sam.send(world.general, f"Ask {carl.mention} for the concrete, it arrives on Tuesday.")
+        await world.flush()
+        env.backend.edit_member(world.guild.id, carl.id, {"nick": "NewNick"})
+        await env.settle()
+        there = env.create_guild("Elsewhere").add_member(world.sam.user)
+        elsewhere = there.guild.create_text_channel("elsewhere")
+
+        here = [
+            await world.ask(world.sam, "Clara, when does the concrete arrive?"),
+            *await self._lists(world.sam, world.general),
+        ]
+        private = await self._lists(there, elsewhere)
+        await world.sam.send_dm("When does the concrete arrive?")
+        reply = world.sam.user.dm_channel.last_message
+        assert reply is not None
+
+        assert all("Ask @\u200bNewNick for" in text or "Ask @NewNick for" in text for text in here)
+        for text in (*private, reply.content):
+            assert "Nick" not in text
+            assert "for the concrete" in text
+
+    async def test_of_a_person_whom_nobody_knows_here_mention_somebody(
+        self, env: simcord.Env, memory: MemoryManager
+    ) -> None:
+        world = make_world(env, memory)
+        metadata = {"mentions": {"SecretNick": "discord-1"}}
+        audience = Audience.channel(7, 8)
+        await memory.store(
+            world.owner(world.sam), "Ask @SecretNick for the concrete on Tuesday.", metadata=metadata, audience=audience
+        )
+        await world.flush()
+
+        assert all("somebody for the concrete" in text for text in await self._lists(world.sam, world.general))
+
+    async def _lists(self, person: simcord.MemberActor, place: simcord.ChannelHandle) -> list[str]:
+        query = "When does the concrete arrive?"
+        answers = [
+            await person.slash(place, "memory list"),
+            await person.slash(place, "memory search", query=query),
+            await person.slash(place, "memory forget", last=2),
+        ]
+        (choice, *_) = await person.autocomplete(place, "memory forget", "query", "for")
+        texts = [answer.response.embeds[0].description or "" for answer in answers if answer.response is not None]
+        assert len(texts) == 3
+        return [*texts, choice["name"]]
+
+
+class TestJustHeard:
+    @pytest.fixture
+    async def env(self) -> AsyncIterator[simcord.Env]:
+        """A bot that may not know who is there."""
+        intents = discord.Intents.default()
+        intents.message_content = True
+        async with simulate(commands.Bot("!", intents=intents)) as env:
+            yield env
+
+    async def test_people_are_known_without_the_members_intent(self, party: Party) -> None:
+        await party.hear(party.robin, "It is cold.")
+        await party.robin.send_dm("It is cold.")
+
+        assert names_of(party.bot, party.guild_of(party.guild), [party.id]) == {party.id: "Chief"}
+        assert names_of(party.bot, party.guild_of(party.elsewhere), [party.id]) == {party.id: "Robin"}
+        assert names_of(party.bot, None, [party.id]) == {party.id: "Robin"}

@@ -61,6 +61,17 @@ class TestPause:
 
         assert await world.memories(world.sam) == []
 
+    async def test_an_edit_in_a_pause_leaves_what_was_pinned(self, world: World) -> None:
+        message = await world.sam.send(world.general, TOLD)
+        await world.flush()
+        await world.sam.context_menu(world.general, "Remember this", message)
+        await use(world, "pause")
+
+        await world.sam.edit(message, "My cat is called Mochi.")
+
+        [memory] = await world.memories(world.sam)
+        assert (memory.content, memory.is_pinned) == (TOLD, True)
+
     async def test_remembers_nothing_on_purpose_either(self, world: World) -> None:
         await use(world, "pause", until="7 days")
 
@@ -108,7 +119,15 @@ class TestPrivacy:
             assert f"**{heading}:**" in answer.content
         assert "30 days after" in answer.content
         assert answer.content.endswith("I remember what you say.")
+        assert "30 days after you, or I, left it" in answer.content
         assert len(answer.content) <= 2000
+
+    async def test_says_when_leaving_is_not_noticed(self, world: World) -> None:
+        world.bot._connection._intents.members = False
+
+        answer = await use(world, "privacy")
+
+        assert "30 days after I left it; that you leave it I'm not told" in answer.content
 
     async def test_the_longest_text_fits(self, world: World) -> None:
         owner = world.owner(world.sam)

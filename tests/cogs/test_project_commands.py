@@ -61,6 +61,11 @@ def text_of(answer: simcord.ResponseMessage) -> str:
     return "\n".join([answer.content, *(f"{embed.title}\n{embed.description}" for embed in answer.embeds)])
 
 
+async def make_admin(world: World, project: Project, person: simcord.MemberActor) -> simcord.MemberActor:
+    await world.memory.project_memory.add_member(project.id, world.owner(person), role=ProjectRole.ADMIN)
+    return person
+
+
 def last_in(place: simcord.ChannelHandle) -> discord.Message:
     message = place.last_message
     assert message is not None
@@ -523,16 +528,24 @@ class TestInvitations:
         assert last_in(world.robin.user.dm_channel).components == []
         await restarted.close()
 
-    async def test_to_a_person_who_takes_no_direct_messages_stand_in_the_channel(
-        self, world: World, ada: simcord.MemberActor
-    ) -> None:
+    async def test_to_a_person_who_takes_no_direct_messages_are_told_of_in_the_channel(self, world: World) -> None:
         project = await make(world)
         close_messages(world, world.robin)
         answer = await use(world, world.sam, "invite", member=world.robin, project=project.id)
-        assert "takes no direct messages from me. So I've posted the invitation in this channel" in answer.content
-        message = last_in(world.general)
-        assert message.content.startswith(f"<@{world.robin.id}>, <@{world.sam.id}> invites you")
+        assert "takes no direct messages from me. So I've told them in this channel" in answer.content
+        notice = last_in(world.general)
+        assert notice.content == f"<@{world.robin.id}>, you are invited to a project: see `/project list`."
+        assert notice.components == []
         assert world.env.http_requests[-2].json["allowed_mentions"] == {"parse": []}, "without a ping"
+
+    async def test_are_for_the_invited_person_alone(self, world: World, ada: simcord.MemberActor) -> None:
+        project = await make(world)
+        invitation = await world.memory.project_memory.invite(
+            project.id, world.owner(world.robin), by=world.owner(world.sam)
+        )
+        place = world.bot.get_channel(world.general.id)
+        assert isinstance(place, discord.TextChannel)
+        message = await place.send("An invitation.", view=invitation_view(invitation, world.robin.id))
 
         for person in (ada, world.sam):
             refused = await person.click(message, label="Accept")
@@ -544,6 +557,28 @@ class TestInvitations:
 
         assert await role_of(world, project, world.robin) is ProjectRole.MEMBER
         assert last_in(world.general).components == []
+
+    async def test_are_not_repeated_after_a_decline(self, world: World) -> None:
+        project, message = await self._invited(world)
+        await world.robin.user.click(message, label="Decline")
+
+        again = await use(world, world.sam, "invite", member=world.robin, project=project.id)
+        other = await make(world, "Bees")
+        to_another = await use(world, world.sam, "invite", member=world.robin, project=other.id)
+
+        assert again.content == "That person declined an invitation to this project; please ask them first."
+        assert to_another.content.startswith("I've invited")
+
+    async def test_are_five_an_hour(self, world: World) -> None:
+        project = await make(world)
+        people = [world.guild.add_member(world.env.create_user(f"person{number}")) for number in range(6)]
+        answers = [await use(world, world.sam, "invite", member=person, project=project.id) for person in people]
+        by_another = await make_admin(world, project, world.robin)
+
+        assert [answer.content.startswith("I've invited") for answer in answers] == [True] * 5 + [False]
+        assert answers[-1].content.startswith("You've invited many people lately. Please go on <t:")
+        allowed = await use(world, by_another, "invite", member=people[-1], project=project.id)
+        assert allowed.content.startswith("I've invited")
 
     @pytest.mark.parametrize(
         "obstacle", ["the person can't read there", "a private thread", "the bot can't write there", "no channel"]

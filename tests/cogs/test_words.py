@@ -243,8 +243,18 @@ class TestQuotes:
     def test_format_nothing(self, text: str) -> None:
         inside = wording.quote(text).removeprefix("> ")
 
-        assert inside.replace("\\", "") == text
+        assert inside.replace("\\", "").replace("\u200b", "") == text
         assert re.search(r"^[#>-]|(?<!\\)[*_~|`\[\]]", inside) is None
+
+    @pytest.mark.parametrize(
+        "text", ["https://evil.example/a", "discord.gg/x", "Discord.com/invite/x", "discordapp.com/invite/x"]
+    )
+    def test_unfold_no_link(self, text: str) -> None:
+        quoted = wording.quote(f"See {text} now")
+
+        assert text not in quoted
+        assert quoted.replace("\u200b", "") == f"> See {text} now"
+        assert wording.quote(text, keeps_links=True) == f"> {text}"
 
     def test_ping_nobody_and_turn_nothing_around(self) -> None:
         quoted = wording.quote("@everyone @here <@123456789012345678> <@&1> <#1> </x:1> <t:0:R> a\u202eb\u2066c")

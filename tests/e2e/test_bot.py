@@ -81,7 +81,7 @@ sys.exit(bot.main())
     ("failure", "sentence"),
     [
         ("discord.LoginFailure('no')", "Discord refused DISCORD_TOKEN."),
-        ("discord.PrivilegedIntentsRequired(None)", "Discord refused the message content intent or the server members intent."),
+        ("discord.PrivilegedIntentsRequired(None)", "Discord refused the message content intent or the server"),
         ("__import__('aiohttp').ClientConnectionError()", "Discord can't be reached (ClientConnectionError)."),
     ],
 )
