@@ -138,12 +138,12 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         for worker in (vectorizer, accesses, forgetter, LargeOwnersKeeper(postgres), writer, retention):
             stack.push_async_callback(worker.close)
             worker.start()
-        sessions = Sessions(config.ingestion, redis, postgres)
+        preferences = PreferenceKeeper(redis, postgres)
+        sessions = Sessions(config.ingestion, redis, postgres, preferences)
         stack.push_async_callback(sessions.close)
         sessions.start_repairs()
 
         identity = IdentityKeeper(redis, postgres)
-        preferences = PreferenceKeeper(redis, postgres)
         recorder = Recorder(
             config.ingestion,
             Intake(config.ingestion, scorer),

@@ -12,6 +12,7 @@ from cortex_core.background import BackgroundLoop
 from cortex_core.cleaning import check_json
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import InvalidInputError, StoreUnavailableError
+from cortex_core.knowledge.preferences import PreferenceKeeper
 from cortex_core.models import MemoryType, utc_now
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
@@ -26,10 +27,13 @@ class Sessions:
     Between `start_repairs` and `close` it brings sessions that Redis missed a change of up to date there.
     """
 
-    def __init__(self, config: IngestionConfig, redis: RedisStore, postgres: PostgresStore) -> None:
+    def __init__(
+        self, config: IngestionConfig, redis: RedisStore, postgres: PostgresStore, preferences: PreferenceKeeper
+    ) -> None:
         self._config = config
         self._redis = redis
         self._postgres = postgres
+        self._preferences = preferences
         self._outdated: set[str] = set()  # owners whose session in Redis is older than the one in Postgres
         self._lock = asyncio.Lock()  # so that a repair and a change of Postgres' state don't cross
         self._wake = asyncio.Event()
@@ -44,8 +48,13 @@ class Sessions:
         await self._loop.close()
 
     async def start(self, user_id: str, initial: Mapping[str, JsonValue] | None = None) -> dict[str, JsonValue]:
-        """Start afresh and return the new state; raises `InvalidInputError` for what isn't JSON."""
+        """Start afresh and return the new state; raises `InvalidInputError` for what isn't JSON.
+
+        Who opted out has no session: nothing is kept, and the state is empty.
+        """
         _check(initial or {})
+        if (await self._preferences.get(user_id)).opted_out:
+            return {}
         now = utc_now().isoformat()
         state = {"started_at": now, "last_active": now, **(initial or {})}
         if user_id not in self._outdated:
@@ -55,8 +64,10 @@ class Sessions:
             return await self._put(user_id, state)
 
     async def update(self, user_id: str, updates: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """Change some fields and return the whole state; raises `InvalidInputError` for what isn't JSON."""
+        """Change some fields and return the whole state, as `start` does."""
         _check(updates)
+        if (await self._preferences.get(user_id)).opted_out:
+            return {}
         if user_id not in self._outdated:
             with suppress(StoreUnavailableError):
                 return await self._redis.update_session(user_id, updates)
