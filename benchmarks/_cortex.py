@@ -54,6 +54,7 @@ def user_of(conversation: Conversation) -> str:
 async def fill(memory: MemoryManager, conversation: Conversation, turns: Sequence[Turn]) -> None:
     """Store turns of a conversation, wait until they can be recalled, and count the uses that they tell of."""
     user = user_of(conversation)
+    await _make_projects(memory, conversation, turns)
     results = await memory.store_many(user, [_to_memory(turn, conversation) for turn in turns])
     if failed := Counter(result.error for result in results if not result.success):
         raise CortexError(f"A benchmark's memories were refused: {dict(failed)}")
@@ -71,18 +72,39 @@ def _to_memory(turn: Turn, conversation: Conversation) -> NewMemory:
         created_at=turn.at,
         source_id=turn.id,
         channel_id=turn.channel,
-        project_id=turn.project,
+        project_id=_project_of(conversation, turn.project),
         author_id=user_of(conversation) if turn.speaker == conversation.owner else turn.speaker,
         author_name=turn.speaker,
         emotional_score=turn.emotion,
     )
 
 
+_NO_PROJECT = "none"
+"""A project that nobody made: named, it keeps what was told to the others apart, as for a question outside of them."""
+
+
+def _project_of(conversation: Conversation, name: str | None) -> str | None:
+    """Return the id of a project that belongs to the conversation's owner."""
+    return None if name is None else f"{user_of(conversation)}/{name}"
+
+
+async def _make_projects(memory: MemoryManager, conversation: Conversation, turns: Sequence[Turn]) -> None:
+    owner = user_of(conversation)
+    known = {project.id for project in await memory.project_memory.list_projects(owner)}
+    for name in {turn.project for turn in turns if turn.project}:
+        if f"{owner}/{name}" not in known:
+            await memory.project_memory.create_project(f"{owner}/{name}", name, owner)
+
+
 async def ask(memory: MemoryManager, conversation: Conversation, question: Question) -> Answer:
     """Ask one question."""
     began = time.perf_counter()
     result = await memory.search(
-        user_of(conversation), question.text, question.project, limit=LIMIT, asked_at=question.asked_at
+        user_of(conversation),
+        question.text,
+        _project_of(conversation, question.project or _NO_PROJECT),  # as mem0's filter: the project's, and of none
+        limit=LIMIT,
+        asked_at=question.asked_at,
     )
     seconds = time.perf_counter() - began
     return Answer(

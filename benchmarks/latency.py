@@ -26,6 +26,7 @@ from benchmarks._mem0_peer import MISSING, NOTE, Mem0, open_if_installed
 from benchmarks._report import Distribution, Report, Target, describe_machine, read_load
 from benchmarks._sentences import Sentences
 from cortex_core import (
+    Audience,
     CortexError,
     IncomingMessage,
     LocalEmbedder,
@@ -37,6 +38,7 @@ from cortex_core import (
 from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.keys import UserKeys
+from cortex_core.stores.postgres.scope import Scope
 
 _SEED = 20
 _DAYS = 90  # that the memories of an owner spread over
@@ -266,8 +268,8 @@ class _Floor:
 
     async def read_postgres(self, owner: str) -> None:
         """Fetch as many of the owner's memories as a context may recall, by an index."""
-        everything = (None,) * 6
-        await self.postgres.fetch(load_queries("memories")["list"], owner, *everything, 20, 0)
+        scope, everything = Scope.own(owner, Audience.owner()), (None,) * 4
+        await self.postgres.fetch(scope.limit(load_queries("memories")["list"]), *scope.arguments, *everything, 20, 0)
 
 
 @asynccontextmanager

@@ -166,7 +166,7 @@ class ContextBuilder:
 
         working = choose_working(hot, audience) if include_working else []
         newest = working[:MAX_WORKING]  # the others are said again only if they answer
-        own, shared = Scope.own(user_id, audience), None
+        own, shared = Scope.own(user_id, audience, beside=project_id), None
         if channel_id is not None or project_id is not None:
             shared = Scope.shared(user_id, audience, channel_id=channel_id, project_id=project_id)
         limit = self._retrieval.max_retrieved if max_retrieved is None else max_retrieved

@@ -54,7 +54,7 @@ class Searcher:
             InvalidInputError: The query is empty, the limit isn't positive or `asked_at` has no time zone.
             StoreUnavailableError: Postgres is away.
         """
-        scopes = [Scope.own(check_user_id(user_id), audience)]
+        scopes = [Scope.own(check_user_id(user_id), audience, beside=project_id)]
         if channel_id is not None or project_id is not None:
             scopes.append(Scope.shared(user_id, audience, channel_id=channel_id, project_id=project_id))
         return await self.search_in(

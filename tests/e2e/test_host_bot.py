@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 120
 ALONE = ["Own", "ProjectsCog"], ["project"], ["projects"]
 TOGETHER = (
     ["ChannelsCog", "ClaraCog", "CortexListening", "MemoryCog", "Own", "ProjectsCog"],
-    ["channel", "memory", "project"],
+    ["Forget this", "Remember this", "Why did you say that?", "channel", "memory", "project"],
     ["channels", "clara", "memory", "projects"],
 )
 

@@ -173,7 +173,7 @@ class TestLargeProjects:
             vector = await memory.embedder.embed(text)
             found = await memory.postgres.candidates.find(Inquiry(crowd, text, vector))
             assert len({c.key for c in found}) == len(found)
-            return {c.key for c in found}, {c.key for c in found if "word7" in c.content.split()}
+            return {c.key for c in found}, {c.key for c in found if {"word7", "word9"} <= set(c.content.split())}
 
         few, few_best = await find("word7 and word9")
         monkeypatch.setattr(candidates, "MANY", 10)

@@ -8,6 +8,8 @@ from cortex_core.audience import Audience, AudienceKind
 from cortex_core.cleaning import clean_text
 from cortex_core.sql import scoped
 
+_NO_PROJECT = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -27,10 +29,18 @@ class Scope:
     projects: Sequence[str] | None = None
 
     @classmethod
-    def own(cls, person: str, audience: Audience, *, project_id: str | None = None) -> Self:
-        """Return the scope of a person's own memories in a place."""
+    def own(cls, person: str, audience: Audience, *, project_id: str | None = None, beside: str | None = None) -> Self:
+        """Return the scope of a person's own memories in a place.
+
+        Args:
+            person: Whose.
+            audience: Where they will be heard.
+            project_id: Only those of that project.
+            beside: Only those of that project and of none.
+        """
         heard = audience.heard()
-        return cls(person, "own", None if heard is None else sorted(heard), _listed(project_id))
+        projects = _listed(project_id) if beside is None else [_NO_PROJECT, *(_listed(beside) or [])]
+        return cls(person, "own", None if heard is None else sorted(heard), projects)
 
     @classmethod
     def shared(
