@@ -29,6 +29,8 @@ from tests.isolation.model import EVERYWHERE, OWNER_ONLY, Place, Reach, Room, Sa
 from tests.isolation.stage import ODD, PEOPLE, LeakError, Stage, audience_of
 from tests.isolation.walls import choose_seed, take_down_first_wall, take_down_second_wall, tell
 
+pytestmark = pytest.mark.slow  # also its short run: measuring coverage makes it ten times as long
+
 TEAMS = ("a", "*:{}", "[a]'\n")
 LONG = timedelta(days=1)
 
