@@ -341,7 +341,7 @@ class Isolation(Stage):
     async def _ask_team(self, place: Place, project: str, about: int) -> None:
         await self._settle()
         text, channel = self._any_text(about), self._channel(place)
-        is_member = self.world.is_live_member(place.person, project)
+        is_member = self.world.is_live_member(place.person, project) and not self.world.wishes[place.person].opted_out
         speaks = is_member and (place.room is None or self.world.linked_team(channel) == project)
         shared = self.world.shared(place, channel=channel, team=project)
         with self._refusing(None if speaks else NotFoundError):
