@@ -281,6 +281,7 @@ class RedisStore:
             b"" if embedding is None else embedding.signs,
             memory.user_id,
             model,
+            _milliseconds(utc_now() + _WITHHELD),
         ]
         return {"keys": [keys.payloads, keys.working, keys.recent, JOURNAL, keys.withheld], "args": arguments}
 

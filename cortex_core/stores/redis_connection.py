@@ -39,6 +39,8 @@ def translate_errors() -> Iterator[None]:
         code = str(error).split(" ", 1)[0]
         if code in {"LOADING", "MISCONF", "BUSY", "NOREPLICAS"}:
             raise StoreUnavailableError(f"Redis can't write now ({code}); try again later.") from None
+        if code == "NOGROUP" or str(error) == "no such key":  # once more, right after the journal was made anew
+            raise StoreUnavailableError("Redis has just lost its data; try again later.") from None
         raise StoreDataError(f"Redis refused the command ({code}).") from None
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailableError(

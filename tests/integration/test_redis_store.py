@@ -166,10 +166,34 @@ class TestRemember:
     async def test_a_later_version_replaces_an_earlier_is_ignored(self, store: RedisStore):
         original = a_memory()
         edited = original.model_copy(update={"content": "edited", "version": 5})
+        await acknowledge(store, original)
         await acknowledge(store, edited)
 
         assert await acknowledge(store, original) is Acknowledgement.KNOWN
         assert await store.get_working("ann") == [edited]
+
+    @pytest.mark.parametrize("elsewhere", [{"project_id": "apollo"}, {"audience": "everywhere"}])
+    async def test_an_edit_stays_only_where_it_surfaces_as_the_original_does(
+        self, store: RedisStore, elsewhere: dict[str, str], raw_redis: redis.Redis
+    ):
+        original = a_memory(**elsewhere)
+        await acknowledge(store, original)
+        for version in (5, 6):
+            edited = original.model_copy(
+                update={"project_id": None, "audience": "owner", "content": f"edit {version}", "version": version}
+            )
+            await acknowledge(store, edited)
+
+            assert await store.get_working("ann") == await store.get_recent("ann") == []
+        assert await raw_redis.xlen(JOURNAL) == 3
+
+    async def test_an_edit_of_what_is_not_there_goes_to_the_journal_only(self, store: RedisStore):
+        original = a_memory()
+        edited = original.model_copy(update={"content": "edited", "version": 5})
+        await acknowledge(store, edited)
+        await acknowledge(store, original)
+
+        assert await store.get_working("ann") == []
 
     async def test_an_edit_that_has_faded_takes_the_text_before_it_along(self, store: RedisStore):
         said_at = utc_now() - timedelta(hours=1)
