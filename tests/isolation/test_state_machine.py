@@ -183,6 +183,7 @@ class Isolation(Stage):
                 self.leaves(which=which, who=who)
             case "forgets":
                 self.forgets_everything(who=who)
+        self.arena.release_writer()
 
     @rule(which=pick, subject=pick)
     def edits(self, which: int, subject: int):
