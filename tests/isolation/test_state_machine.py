@@ -6,6 +6,7 @@ steps as long as Cortex doesn't compact. ISOLATION_SEED repeats a run.
 """
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
