@@ -10,18 +10,23 @@
     ├── AccessDeniedError         a member's role in the project doesn't allow it (also a PermissionError)
     ├── StoreError
     │   ├── StoreUnavailableError a server is away, slow or out of resources: the same call may work later
-    │   │   └── NotSpreadError    it is done for good, but what is cached of it is not told yet
+    │   │   ├── NotSpreadError    it is done for good, but what is cached of it is not told yet
+    │   │   └── LeaseLostError    another process took the work over; nothing of it was written
     │   ├── StoreDataError        a server refused this data: the same call never works
     │   ├── SchemaError           the database's schema or embedding space isn't the one this version needs
     │   └── EmbeddedServerError   the embedded PostgreSQL or Valkey can't run here
     └── ProviderError
         ├── ProviderUnavailableError  an embedder or language model failed or was too slow
+        │   └── BudgetExhaustedError  what a language model may cost on a day would be exceeded
+        ├── UnreadableAnswerError     a language model's answer doesn't have the shape that it was asked for
         └── MissingExtraError         a package of an optional extra isn't installed
 
 Catch by category: the message is a sentence that says what to do and never holds what a user wrote.
 Adapters translate their driver's errors in one place each: `stores/redis_connection.py`,
 `stores/postgres/connection.py`, the providers.
 """
+
+from datetime import timedelta
 
 
 class CortexError(Exception):
@@ -63,6 +68,10 @@ class NotSpreadError(StoreUnavailableError):
     """What was asked is committed, but Redis can't be reached, so that it may not be heeded everywhere yet."""
 
 
+class LeaseLostError(StoreUnavailableError):
+    """Another process took the work over, so that nothing of it was written here."""
+
+
 class StoreDataError(StoreError):
     """A store refused the data; repeating the request can't help.
 
@@ -84,11 +93,44 @@ class EmbeddedServerError(StoreError):
 
 
 class ProviderError(CortexError):
-    """An embedder or a language model could not do what was asked."""
+    """An embedder or a language model could not do what was asked.
+
+    Attributes:
+        is_billed: Whether the server may charge for it all the same: it took the request, and nothing of use came back.
+    """
+
+    def __init__(self, message: str, *, is_billed: bool = False) -> None:
+        super().__init__(message)
+        self.is_billed = is_billed
 
 
 class ProviderUnavailableError(ProviderError):
-    """A provider failed or was too slow; the same call may work later."""
+    """A provider failed or was too slow; the same call may work later.
+
+    Attributes:
+        retry_after: How long to wait at least before the same call may work; None where that can't be told, or where
+            somebody has to mend something first.
+    """
+
+    def __init__(self, message: str, *, is_billed: bool = False, retry_after: timedelta | None = None) -> None:
+        super().__init__(message, is_billed=is_billed)
+        self.retry_after = retry_after
+
+
+class BudgetExhaustedError(ProviderUnavailableError):
+    """A language model isn't asked, since that could cost more than a day's budget has left."""
+
+
+class UnreadableAnswerError(ProviderError):
+    """A language model's answer doesn't have the shape that it was asked for, also after it was told so.
+
+    Attributes:
+        raw_text: The answer as it came, which may repeat what people wrote: it belongs in no log.
+    """
+
+    def __init__(self, message: str, *, raw_text: str) -> None:
+        super().__init__(message, is_billed=True)
+        self.raw_text = raw_text
 
 
 class MissingExtraError(ProviderError):

@@ -1,7 +1,8 @@
 """A server on loopback that speaks the OpenAI API as its script says: answers, faults, delays, garbage.
 
 Without a script every request succeeds: embeddings follow the words of a text, so that texts which share words are
-similar, and a chat answers `ScriptedOpenAI.reply`.
+similar, and a chat answers `ScriptedOpenAI.reply`, or what a handler makes of the request (`answer_with`). The script
+goes before the handler.
 """
 
 import asyncio
@@ -10,9 +11,9 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aiohttp import web
@@ -27,6 +28,8 @@ class Answer:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    drip: float = 0.0
+    """Seconds between any two bytes of the body."""
     hang_up: bool = False
 
     @classmethod
@@ -37,9 +40,51 @@ class Answer:
         return cls(status=status, body=body, headers=headers)
 
     @classmethod
-    def chat(cls, content: str | None) -> Self:
-        """A chat completion with this content."""
-        return cls(body=_completion("scripted", content))
+    def chat(cls, content: str | None, *, usage: object = None) -> Self:
+        """A chat completion with this content; `usage` is (tokens in, tokens out), or what else a server may say."""
+        return cls(body=_completion("scripted", content, usage))
+
+    @classmethod
+    def json(cls, content: object, *, usage: object = None) -> Self:
+        """A chat completion whose content is this as JSON."""
+        return cls.chat(json.dumps(content, ensure_ascii=False), usage=usage)
+
+    # Faults
+
+    @classmethod
+    def limited(cls, *, retry_after: str = "0.01") -> Self:
+        """Too many requests; the header as HTTP has it, in seconds or as a date."""
+        return cls(status=429, body={"error": {"message": "slow down"}}, headers={"retry-after": retry_after})
+
+    @classmethod
+    def broken(cls) -> Self:
+        """An internal error that says nothing of when to try again."""
+        return cls(status=500, body="oh no", content_type="text/plain")
+
+    @classmethod
+    def hang(cls, seconds: float = 60.0) -> Self:
+        """An answer that doesn't begin in time."""
+        return cls(delay=seconds)
+
+    @classmethod
+    def dripping(cls, content: str = "{}", *, seconds: float = 0.05) -> Self:
+        """An answer that never seems to end: each byte comes in time, all of them don't."""
+        return replace(cls.chat(content), drip=seconds)
+
+    @classmethod
+    def huge(cls, size: int = 5 * 1024 * 1024) -> Self:
+        """An answer of so many characters."""
+        return cls.chat("x" * size)
+
+    @classmethod
+    def truncated(cls, content: object, *, share: float = 0.5) -> Self:
+        """JSON that was cut off at the limit of tokens."""
+        text = json.dumps(content)
+        return cls.chat(text[: int(len(text) * share)])
+
+
+Handler = Callable[[dict[str, Any]], Answer | Awaitable[Answer]]
+"""Makes the answer to a chat request of its body."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +104,7 @@ class ScriptedOpenAI:
         self.dimensions = dimensions
         self.reply = "Hello from the scripted server."
         self.script: deque[Answer] = deque()
+        self.handler: Handler | None = None
         self.requests: list[Recorded] = []
 
     @classmethod
@@ -83,6 +129,10 @@ class ScriptedOpenAI:
         """Script the next requests, one answer each."""
         self.script.extend(answers)
 
+    def answer_with(self, handler: Handler | None) -> None:
+        """Let a function answer the chat requests that the script doesn't; None ends that."""
+        self.handler = handler
+
     def hashed_vector(self, text: str) -> list[float]:
         """The vector that the server gives this text."""
         return _hashed_vector(text, self.dimensions)
@@ -99,7 +149,11 @@ class ScriptedOpenAI:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await self._record(request)
-        return await self._answer(request, _completion(body["model"], self.reply))
+        usual = _completion(body["model"], self.reply)
+        if self.handler is None or self.script:
+            return await self._answer(request, usual)
+        answer = self.handler(body)
+        return await self._give(request, answer if isinstance(answer, Answer) else await answer, usual)
 
     async def _record(self, request: web.Request) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
@@ -107,23 +161,38 @@ class ScriptedOpenAI:
         return body
 
     async def _answer(self, request: web.Request, usual: dict[str, Any]) -> web.StreamResponse:
-        answer = self.script.popleft() if self.script else Answer()
+        return await self._give(request, self.script.popleft() if self.script else Answer(), usual)
+
+    async def _give(self, request: web.Request, answer: Answer, usual: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(answer.delay)
         if answer.hang_up and request.transport is not None:
             request.transport.abort()
         body = usual if answer.body is None else answer.body
-        return web.Response(
-            status=answer.status,
-            text=body if isinstance(body, str) else json.dumps(body),
-            content_type=answer.content_type,
-            headers=answer.headers,
-        )
+        text = body if isinstance(body, str) else json.dumps(body)
+        if answer.drip:
+            return await _drip(request, answer, text.encode())
+        return web.Response(status=answer.status, text=text, content_type=answer.content_type, headers=answer.headers)
 
 
-def _completion(model: str, content: str | None) -> dict[str, Any]:
+async def _drip(request: web.Request, answer: Answer, body: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_type = answer.content_type
+    await response.prepare(request)
+    with suppress(ConnectionResetError):  # the client had enough
+        for byte in body:
+            await response.write(bytes([byte]))
+            await asyncio.sleep(answer.drip)
+    return response
+
+
+def _completion(model: str, content: str | None, usage: object = None) -> dict[str, Any]:
     message = {"role": "assistant", "content": content}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
-    return {"id": "scripted", "object": "chat.completion", "created": 0, "model": model, "choices": choices}
+    completion = {"id": "scripted", "object": "chat.completion", "created": 0, "model": model, "choices": choices}
+    if isinstance(usage, tuple):
+        tokens_in, tokens_out = usage
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+    return completion if usage is None else completion | {"usage": usage}
 
 
 def _hashed_vector(text: str, dimensions: int) -> list[float]:

@@ -1,0 +1,140 @@
+"""The analyst that works with no key: declared patterns, English only, precise rather than complete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cortex_core.attributes import attribute_of
+from cortex_core.providers.analysis import Analysis, Claim, ClaimKind, KnownFact, Statement
+from cortex_core.providers.rules.clauses import Clause, read_clauses
+from cortex_core.providers.rules.corrections import (
+    affirm,
+    find_blamed,
+    find_counted,
+    find_pair,
+    find_slip,
+    find_spelling,
+    instead_of,
+    with_contrast,
+)
+from cortex_core.providers.rules.endings import find_endings, is_ending
+from cortex_core.providers.rules.family import pet_value
+from cortex_core.providers.rules.findings import Finding, Held, find, find_names, name_animal
+
+
+class RuleAnalyst:
+    """Finds what people declare of themselves, and of others, by fixed patterns.
+
+    Understood is what `patterns` lists, said as a fact in the present: not questions, wishes, jokes, tales, quotes and
+    plans ("I'm moving to Rome next month" says nothing until it has happened), nor what was ("I used to live in Oslo"
+    at most ends what is held). What is said of others has them as its subject. Texts in other languages yield nothing.
+    It rates no emotions and no types: those of intake stay.
+
+    Values are a few of the speaker's own words, in their spelling; ages and numbers of children and siblings are
+    numbers; birthdays are YYYY-MM-DD, --MM-DD, or a month's name where no day was said; an animal with a name is
+    "Miso (cat)", one without is "cat", several are "two cats". A favorite is spelled the American way
+    ("favorite color"). A correction that names no attribute is taken only where exactly one thing held fits it.
+    """
+
+    name = "rules"
+
+    async def analyse(self, statements: Sequence[Statement], known: Sequence[KnownFact], *, account: str) -> Analysis:  # noqa: ARG002
+        """Return what the statements say; costs nothing, so no account pays."""
+        held = Held(list(known))
+        told: list[_Told] = []
+        before: list[Finding] = []
+        for statement in statements:
+            before = _read_statement(statement, held, before)
+            for finding in before:
+                _add(told, finding, statement.number)
+        return Analysis(claims=tuple(_claim(one.finding, one.evidence) for one in told))
+
+
+@dataclass(slots=True)
+class _Told:
+    finding: Finding
+    evidence: list[int]
+
+
+def _add(told: list[_Told], finding: Finding, number: int) -> None:
+    """Add a finding to what was told, as further evidence where it is what was last said of that."""
+    for one in reversed(told):
+        last = one.finding
+        if (last.subject, last.attribute) != (finding.subject, finding.attribute):
+            continue
+        if last.key == finding.key and last.kind is finding.kind:
+            since = last.valid_from or finding.valid_from
+            one.finding = replace(last, confidence=max(last.confidence, finding.confidence), valid_from=since)
+            one.evidence.append(number)
+            return
+        if last.key == finding.key or not attribute_of(finding.attribute).has_many:
+            break
+    told.append(_Told(finding, [number]))
+
+
+def _read_statement(statement: Statement, held: Held, before: list[Finding]) -> list[Finding]:
+    """Return what one statement says, given what the one before it said, and take note of it."""
+    found: list[Finding] = []
+    denied: list[Finding] = []
+    for clause in read_clauses(statement.text):
+        new = _read_clause(clause, statement, held, found or before, denied)
+        if any(finding.attribute == "pets" and found and _names(finding, found[-1]) for finding in new):
+            found.pop()
+        new = [new_one for new_one in new if all((new_one.key, new_one.kind) != (f.key, f.kind) for f in found)]
+        if any(finding.kind is ClaimKind.CORRECTS for finding in new):  # what was just said and taken back is not said
+            taken_back = {(f.attribute, f.subject, f.replaces) for f in new if f.kind is ClaimKind.CORRECTS}
+            found = [other for other in found if (other.attribute, other.subject, other.value) not in taken_back]
+        for finding in new:
+            held.apply(finding)
+        found += new
+        affirmed = None if is_ending(clause) else affirm(clause)
+        denied = (
+            [*find(affirmed, statement.said_at), *find_names(affirmed.text)] if affirmed else find_blamed(clause, held)
+        )
+    return _without_rivals(found)
+
+
+def _read_clause(
+    clause: Clause, statement: Statement, held: Held, before: list[Finding], denied: list[Finding]
+) -> list[Finding]:
+    said_at = statement.said_at
+    if ended := find_endings(clause, held, said_at):
+        return [*ended, *(finding for finding in find(clause, said_at) if not is_ending(clause))]
+    if is_ending(clause):
+        return []
+    if denied and (instead := instead_of(denied, clause, said_at)):
+        return instead
+    if before and (named := name_animal(clause, before[-1])):
+        return named
+    if slip := find_slip(clause, before, said_at):
+        return slip
+    stated = with_contrast([*find(clause, said_at), *find_names(clause.said or clause.text)], clause, held, said_at)
+    return stated or find_spelling(clause, held) or find_pair(clause, held, said_at) or find_counted(clause, held)
+
+
+def _names(finding: Finding, before: Finding) -> bool:
+    """Tell whether a finding is the animal that was found before without its name."""
+    return (
+        before.attribute == "pets"
+        and before.subject == finding.subject
+        and " (" not in str(before.value)
+        and (finding.value == pet_value(str(finding.value).split(" ")[0], str(before.value)))
+    )
+
+
+def _without_rivals(found: list[Finding]) -> list[Finding]:
+    """Leave where somebody was born to where they grew up or say they are from, if one message tells both."""
+    sure = {finding.subject for finding in found if finding.attribute == "hometown" and finding.confidence > 0.9}  # noqa: PLR2004
+    return [f for f in found if f.attribute != "hometown" or f.subject not in sure or f.confidence > 0.9]  # noqa: PLR2004
+
+
+def _claim(finding: Finding, evidence: list[int]) -> Claim:
+    return Claim(
+        subject=finding.subject,
+        attribute=finding.attribute,
+        value=finding.value,
+        kind=finding.kind,
+        replaces=finding.replaces,
+        confidence=finding.confidence,
+        valid_from=finding.valid_from,
+        evidence=tuple(dict.fromkeys(evidence)),
+    )

@@ -1,0 +1,230 @@
+"""What the rules find in a clause, before it becomes a claim; and what is held by then."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cortex_core.attributes import attribute_of, normal_form
+from cortex_core.providers.analysis import ClaimKind, KnownFact, Value
+from cortex_core.providers.rules.clauses import Clause
+from cortex_core.providers.rules.dates import read_birthday, read_since
+from cortex_core.providers.rules.family import pet_value
+from cortex_core.providers.rules.grammar import DECLARED, LOOSE
+from cortex_core.providers.rules.lexicon import any_of, words
+from cortex_core.providers.rules.patterns import BIRTHDAYS, PATTERNS
+from cortex_core.providers.rules.people import KIN, attribute_of_kin, is_known_name, is_name, read_names
+from cortex_core.providers.rules.reality import is_future
+from cortex_core.providers.rules.tastes import read_favorite
+from cortex_core.providers.rules.wording import Values
+from cortex_core.words import fold
+
+HEDGED = 0.5
+
+_COUNTS = frozenset({"age", "number of children", "number of siblings"})
+_FOR_A_TIME = re.compile(
+    r" (?:and )?then (?:to |back)| and back| for (?:uni|university|college|school"
+    r"|(?:a|my|the) (?:bit|while|semester|term|year|month|week|few|degree|studies|internship|gap year|masters))\b",
+    re.IGNORECASE,
+)
+_LASTING = frozenset(
+    {"location", "job", "employer", "school", "relationship", "partner", "diet", "hobbies", "instruments", "pets"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim without its evidence; the fields are those of `Claim`."""
+
+    attribute: str
+    value: Value
+    confidence: float
+    subject: str | None = None
+    kind: ClaimKind = ClaimKind.STATES
+    replaces: Value | None = None
+    valid_from: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str | None, str, str]:
+        """What two findings of the same have in common."""
+        return self.subject, self.attribute, normal_form(self.value)
+
+
+class Held:
+    """What is held of the speaker, with what the statements so far have changed."""
+
+    def __init__(self, known: list[KnownFact]) -> None:
+        self._facts = [(fact.attribute, fact.value) for fact in known]
+
+    def values_of(self, attribute: str) -> list[Value]:
+        """Return the values of an attribute."""
+        return [value for held, value in self._facts if held == attribute]
+
+    def attributes_with(self, value: Value) -> list[str]:
+        """Return the attributes that hold a value."""
+        return [held for held, other in self._facts if normal_form(other) == normal_form(value)]
+
+    def apply(self, finding: Finding) -> None:
+        """Take note of a finding about the speaker."""
+        if finding.subject is not None:
+            return
+        gone = {normal_form(value) for value in (finding.replaces, finding.value) if value is not None}
+        keeps = attribute_of(finding.attribute).has_many or finding.kind is ClaimKind.ENDS
+        self._facts = [
+            (held, value)
+            for held, value in self._facts
+            if held != finding.attribute or (keeps and normal_form(value) not in gone)
+        ]
+        if finding.kind is not ClaimKind.ENDS:
+            self._facts.append((finding.attribute, finding.value))
+
+
+_IS_FAVORITE = re.compile(
+    r"(?P<value>[\w' &-]{2,40}?)(?: is| are|'s)(?: (?:probably|definitely|still|def|easily))*"
+    r" my(?: all[- ]?time| absolute)? (?:favou?rite|fave?) (?P<kind>(?!thing|part|one|of)\w+)"
+    r"(?= ?(?:$|[,;)]|of all time|ever\b|lol\b|by far|and\b|but\b))",
+    re.IGNORECASE,
+)
+
+
+def find(clause: Clause, said_at: datetime) -> list[Finding]:
+    """Return what a clause states, of its speaker or of somebody else."""
+    found = [*_find_by_patterns(clause, said_at), *_find_birthday(clause, said_at), *_find_favorite(clause)]
+    if clause.is_hedged:
+        found = [replace(finding, confidence=min(finding.confidence, HEDGED)) for finding in found]
+    return found
+
+
+def _find_by_patterns(clause: Clause, said_at: datetime) -> list[Finding]:
+    found: list[Finding] = []
+    for pattern in PATTERNS:
+        match = pattern.match(clause.text) if clause.is_greeting or not pattern.in_greetings else None
+        if not match:
+            continue
+        rest = clause.text[match.end() :]
+        values: Values = pattern.read(rest)
+        if (
+            not values
+            or (pattern.attribute in _LASTING | _COUNTS and is_future(rest.split(",")[0]))
+            or any(pattern.attribute == other.attribute for other in found)
+        ):
+            continue
+        attribute = pattern.attribute
+        if "kind" in match.groupdict():
+            attribute = f"favorite {_singular(match['kind'].lower())}"
+        if pattern.tells_when and _FOR_A_TIME.search(rest):
+            continue
+        if attribute == "nickname" and clause.after.lower().startswith("but"):
+            continue  # "call me old-fashioned, but …"
+        since = (
+            read_since(f"{rest}; {clause.lead}", said_at, tells_when=pattern.tells_when)
+            if attribute in _LASTING
+            else None
+        )
+        confidence = pattern.confidence if clause.is_sure_of_subject else min(pattern.confidence, LOOSE)
+        found += [Finding(attribute, value, confidence, clause.subject, valid_from=since) for value in values]
+    return _without_doubles(found)
+
+
+def _find_favorite(clause: Clause) -> list[Finding]:
+    """Return what a clause begins with and calls a favorite: "blue is my favorite color"."""
+    told = _IS_FAVORITE.match(clause.text)
+    if not told:
+        return []
+    kind = f"favorite {_singular(told['kind'].lower())}"
+    return [Finding(kind, value, DECLARED) for value in read_favorite(told["value"]) if value == told["value"]]
+
+
+def _without_doubles(found: list[Finding]) -> list[Finding]:
+    """Leave what reads the same words in two ways to the first: "I'm into hiking" is a hobby."""
+    hobbies = {normal_form(finding.value) for finding in found if finding.attribute == "hobbies"}
+    return [finding for finding in found if finding.attribute != "likes" or normal_form(finding.value) not in hobbies]
+
+
+def _singular(kind: str) -> str:
+    kind = kind.replace("colour", "color").replace("flavour", "flavor")
+    return kind[:-1] if kind.endswith("s") and not kind.endswith(("ss", "series", "us")) else kind
+
+
+def _find_birthday(clause: Clause, said_at: datetime) -> list[Finding]:
+    for pattern in BIRTHDAYS:
+        if match := pattern.match(clause.text):
+            rest = clause.text[match.end() :]
+            is_today = match[0].lower().lstrip().startswith(("it", "today"))
+            day = read_birthday(rest or ("today" if is_today else ""), said_at)
+            born = " born" in match[0].lower()
+            if not day or (born and day[0] not in "-12") or (day.isalpha() and "in" not in match[0].lower().split()):
+                return []
+            near = rest[:3].lower() in {"tod", "tom", "yes"} or (is_today and not rest)
+            return [Finding("birthday", day, LOOSE if near else DECLARED, clause.subject)]
+    return []
+
+
+# ------------------------------------------------------------------------------------------------ names in passing
+
+_RELATIONS = (
+    rf"(?P<kin>(?:(?:little|big|younger|older|elder|oldest|youngest|eldest|twin|baby|step|lovely|dear"
+    rf"|beautiful|sweet) ?-?)?{KIN}|{any_of('pets', 'species')})"
+)
+_CALLED = (
+    r"(?:(?:'s name is|s name is|'s called| is called| is named|,? called|,? named|s are(?: called| named)?"
+    r"|s' names are|s names are|s called|s named|s,|s:|s|,)?)"
+)
+_NAMED = re.compile(rf"\b(?:my|our) {_RELATIONS}(?P<called>{_CALLED}) (?P<names>\S.*)", re.IGNORECASE)
+_IS_NAME = re.compile(rf"\b(?:my|our) {_RELATIONS} is (?P<name>(?-i:[A-Z])[\w-]*\w)(?= ?(?:$|[,;]))", re.IGNORECASE)
+_NAME_IS = re.compile(rf"(?P<name>(?-i:[A-Z])[\w-]*?\w)(?:'s| is) (?:my|our) {_RELATIONS}\b(?!'s)", re.IGNORECASE)
+_NAMED_SO = re.compile(
+    r"(?:(?:her|his|its|their|the) name(?:'s| is)|(?:he|she|it)(?:'s| is) (?:called|named)|(?:(?:i"
+    r"|we) )?(?:called|named) (?:him|her|it|them)) (?P<name>.+)",
+    re.IGNORECASE,
+)
+_PLURAL = re.compile(r"s(?: are.*|' names are|:|,| called| named)?$", re.IGNORECASE)
+_MAX_PASSING = 5
+
+
+def find_names(text: str) -> list[Finding]:
+    """Return the names of relatives and animals that a clause mentions in passing: "my wife Anna and I"."""
+    found: list[Finding] = []
+    at = 0
+    for _ in range(_MAX_PASSING):
+        match = _NAMED.search(text, at)
+        if not match:
+            break
+        at = match.start("names")
+        says_so = bool(match["called"].strip(",s "))
+        names = read_names(match["names"])
+        if not match["called"] or match["called"] == ",":
+            names = [name for name in names[:1] if _stands_alone(name, match["names"])]
+        found += _named(match["kin"], names if _PLURAL.search(match["called"]) else names[:1], says_so=says_so)
+    if (match := _IS_NAME.search(text) or _NAME_IS.match(text)) and is_known_name(match["name"]):
+        found += _named(match["kin"], [match["name"]], says_so=False)
+    return found
+
+
+def name_animal(clause: Clause, before: Finding) -> list[Finding]:
+    """Return the animal spoken of before by the name that a clause gives it: "her name is Biscuit"."""
+    told = _NAMED_SO.match(clause.text)
+    if not told or before.attribute != "pets" or str(before.value)[-1:] == ")" or str(before.value)[0].isdigit():
+        return []
+    return [replace(before, value=pet_value(name, str(before.value))) for name in read_names(told["name"])[:1]]
+
+
+def _stands_alone(name: str, text: str) -> bool:
+    """Tell whether a word after "my dog" is its name; "my brother Oslo Airport" has none."""
+    is_verb = name.endswith(("ed", "ing")) and not is_known_name(name)
+    return is_name(name) and not is_verb and not re.match(r" [A-Z][a-z]", text[len(name) :])
+
+
+def _named(kin: str, names: list[str], *, says_so: bool) -> list[Finding]:
+    attribute = attribute_of_kin(kin) or (
+        "pets" if fold(kin.rsplit(maxsplit=1)[-1]) in words("pets", "species") else None
+    )
+    if not attribute:
+        return []
+    return [
+        Finding(
+            attribute,
+            pet_value(name, kin) if attribute == "pets" else name,
+            DECLARED if says_so or is_known_name(name) else LOOSE,
+        )
+        for name in names
+    ]

@@ -1,0 +1,73 @@
+"""Reads what somebody is: pronouns, age, relationship, diet."""
+
+import re
+
+from cortex_core.providers.rules.lexicon import any_of, read_number
+from cortex_core.providers.rules.wording import Values
+
+_AGES = range(10, 100)
+_MAX_AGE = 120
+_PRONOUNS = re.compile(
+    r"\(?((?:he|she|they|it|xe|ze|fae|any|ey)/(?:him|her|hers|them|theirs|his|its|they|she|he|xem|zir|hir"
+    r"|faer|all|em)(?:/\w{2,8})?|any pronouns|any\b)(?!\w)",
+    re.IGNORECASE,
+)
+_AGE = re.compile(
+    r"(?P<age>\d{1,3}\b|\d\d(?=yo|y/o|yrs|[mf]\b)|(?:twenty|thirty|forty|fifty|sixty|seventy)(?:-\w+)?"
+    r"|\w+teen|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?P<years> ?(?:years? old"
+    r"|[mf]\b|y/?o|yrs? old|years? of age|yrs)\b)?(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_AFTER_AGE = re.compile(
+    r"\s*(?:$|[,;)(|]|(?:and|now|btw|today|lol|but|so|from|with a|since|already|this|yesterday|last|haha"
+    r"|in dog years)\b)",
+    re.IGNORECASE,
+)
+_RELATIONSHIP = re.compile(
+    rf"({any_of('relationships', 'words')})(?=\s*(?:$|[,;)(]|(?:and|now|but|to|lol|again|since|for|btw|at|with"
+    rf"|atm|rn|these|last|in \d|haha|so|right|with|yay|though|tho|on|this|yesterday|because|bc|anymore"
+    rf"|currently|after|as|\d+)\b))",
+    re.IGNORECASE,
+)
+_DIET = re.compile(
+    rf"({any_of('diets', 'words')})(?= ?(?:$|[,;)(]|(?:and|now|but|since|for|btw|diet|lol|so|because|bc|again"
+    rf"|these|person|at|in|too|haha|though|tho|last|this|about|over|\d+|food|almost|or|anymore|years?|not|two"
+    rf"|three|four|five|a)\b))",
+    re.IGNORECASE,
+)
+
+
+def read_pronouns(text: str) -> Values:
+    """Read pronouns: "they/them"."""
+    found = _PRONOUNS.match(text)
+    return [found[1]] if found else []
+
+
+def read_age(text: str) -> Values:
+    """Read an age in years, but not the 27 of "27 minutes late"."""
+    return [age for age in _read_any_age(text) if age in _AGES]
+
+
+def read_age_of_other(text: str) -> Values:
+    """Read the age of somebody else, who may be a child."""
+    return _read_any_age(text)
+
+
+def _read_any_age(text: str) -> list[int]:
+    found = _AGE.match(text)
+    age = read_number(found["age"]) if found else None
+    if not found or age is None or age > _MAX_AGE or not (found["years"] or _AFTER_AGE.match(found["rest"])):
+        return []
+    return [age]
+
+
+def read_relationship(text: str) -> Values:
+    """Read how somebody is attached: "single", "in a relationship"."""
+    found = _RELATIONSHIP.match(text)
+    return [found[1]] if found else []
+
+
+def read_diet(text: str) -> Values:
+    """Read how somebody eats."""
+    found = _DIET.match(text)
+    return [found[1]] if found else []

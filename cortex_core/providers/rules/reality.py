@@ -1,0 +1,156 @@
+"""Tells what isn't so, though it is said: irony, fiction, wishes, hearsay, questions, plans, and other languages."""
+
+import re
+
+from cortex_core.providers.rules.lexicon import words
+from cortex_core.words import split_words
+
+_MAX_FOREIGN_LETTERS = 0.3
+_MIN_FOREIGN_WORDS = 2
+_LAST_LATIN_LETTER = "\u024f"
+
+
+def phrases(lines: str) -> str:
+    """Return a group that is any of the phrases, which commas or ends of lines part; each may be a pattern."""
+    return (
+        "(?:"
+        + "|".join(phrase.strip() for line in lines.split("\n") for phrase in line.split(", ") if phrase.strip())
+        + ")"
+    )
+
+
+def _search(lines: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){phrases(lines)}(?!\w)", re.IGNORECASE)
+
+
+_IRONY = r"""
+/s, /j, /jk, /sarcasm, j/k, jk, jks, kidding, joking, sarcasm, sarcastic, sarcastically, yeah right, yeah\
+right, said no ?one ever, april fools?, psych, as if, \U0001F643
+""".replace(r"\,", ",?")
+_FICTION = r"""
+role-?play\w*, in[- ]game
+in th(?:e|is) (?:\w+ )?(?:game|movie|film|book|show|story|novel|anime|campaign|series), as my character, npc
+my (?:\w+ ){0,2}(?:character|oc|avatar|persona|sim|avi|villager|paladin|rogue|wizard|bard|cleric)(?:'s|s)?
+dungeon master, pretend\w*, imagin(?:e|ing)
+in (?:minecraft|skyrim|the sims|animal crossing|stardew(?: valley)?|d&d|dnd|gta|wow|eve online|roblox)
+(?:in )?(?:my|a|the) dreams?, (?:i'?m|i am|i'?ll be) playing (?:as )?(?:an?|the), once upon a time, plot of
+i dream(?:t|ed), fan ?fic\w*, \(?(?:rp|ooc|ic)[:)]
+"""
+_WRITTEN_BY_OTHERS = r"""
+lyrics?, song (?:goes|says|that goes), the song, copypasta, memes? (?:says|goes|like), quote:
+as the saying goes, [\u266a\u266b\u266c].*
+"""
+_UNREAL = _search(_IRONY + _FICTION + _WRITTEN_BY_OTHERS)
+_NOT_AT_THE_END = re.compile(r"\bnot!+\s*$|\bjokes?[.! ]*$", re.IGNORECASE)
+_MUSIC = re.compile("[\u266a\u266b\u266c\U0001f3b5\U0001f3b6\U0001f643]")
+
+_FINE_IFS = _search(r"""
+(?:in case|if) (?:you|u|anyone|anybody)(?:'re|'s| are| is|'d)? ?(?:ever |were |was )?(?:wonder\w*|curious|ask\w*)
+(?:in case|if) (?:you|u|anyone|anybody) (?:wanna know|want to know|forgot|cares?|missed it|didn'?t know)
+if (?:that|it) (?:helps|matters), if i remember (?:right|rightly|correctly)
+""")
+_SUPPOSED = _search(r"""
+if, unless, suppose, supposing, let'?s say, wish\w*, as though, hypothetical\w*, would'?ve, in theory, once i
+according to, at heart, in spirit
+in (?:my|a|an|another) (?:next |past |other |alternate |parallel )?(?:life|universe|world|timeline|reality|head|mind)
+in disguise, for halloween, when i (?:was|were|lived|worked|used|grow|get|move|retire|turn|become|had|did)
+back then, back when, back in the day, as a (?:kid|child|teen\w*|student|baby)
+in my (?:teens|twenties|20s|childhood), honorary, might as well, feels? like, secretly, allegedly, used to think
+for (?:a|the) (?:day|night|weekend|week|month|summer), no idea, not sure, dunno, don'?t know
+until (?:last|i|we|recently|\d{4}), till (?:last|i|we|recently|\d{4})
+""")
+_FUTURE = _search(r"""
+next (?:week|month|year|spring|summer|autumn|fall|winter|semester|term|\w+day), soon, tomorrow, will, gonna
+going to, \w+'ll, starting (?:in|from|on)
+in (?:a|two|three|four|five|six|a few|\d\d?) (?:days?|weeks?|months?|years?), someday, one day, eventually
+by the end of
+""")
+_HEDGES = _search(r"""
+i think, i guess, maybe, probably, prolly, perhaps, i suppose, i believe, possibly, might, supposedly
+apparently, or something, or so, i reckon, kinda, kind of, sort of, sorta, iirc, afaik, more or less, mostly
+""")
+
+_SAYS = r"""
+said, says, say, told, tells, thinks?, thought, claim(?:s|ed)?, goes, went like
+(?:was|were|is|are) (?:all )?like, insist(?:s|ed)?, swears?, swore, believe[sd]?, assume[sd]?, joke[sd]?, wrote
+texted, messaged, keeps? (?:saying|telling|joking), reckons?, (?:is|are) convinced, pretends?, suggested
+"""
+_HEARSAY = re.compile(
+    r"(?<!\w)(?:he|she|they|it|you|u|ppl|people|someone|everyone|everybody|somebody|who"
+    r"|my (?:\w+ )?\w+(?: (?-i:[A-Z])\w+)?|the \w+|a \w+|(?-i:[A-Z])\w+)"
+    rf"(?: (?:just|always|once|also|still|literally|even|all|actually|jokingly))? {phrases(_SAYS)}(?!\w)",
+    re.IGNORECASE,
+)
+
+_LED = r"(?:(?:and|so|but|well|or|hey|ok|okay|wait|hmm?|btw|lol|also|like|clara|yo|oh|just|then|now),? ?\b)*"
+_QUESTION = re.compile(
+    _LED
+    + phrases(r"""
+whats?(?:'s)?, whos?(?:'s)?, wheres?(?:'s)?, when, why, hows?(?:'s)?, which, whose, wbu, hbu, do, does, did
+don'?t, doesn'?t, didn'?t, am i, is, isn'?t, are, aren'?t, was, were, can, could, should, would, will, won'?t
+have you, has, any(?:one|body), you, u, ur, yours?, yourself, got any, any \w+, tell me, remember
+""")
+    + r"(?!\w)",
+    re.IGNORECASE,
+)
+_QUESTION_WITHOUT_MARK = re.compile(
+    _LED
+    + phrases(r"""
+(?:what if|why|how come|how|who|where|what|when) (?:do|am|is|are|was|can|should|would|did)(?!\w).*
+do (?:i|you|u|we), am i, should i, is my, is it, are my, can i, could i, did i, does my, does anyone, would i
+guess (?:what|where|who|how) (?:i|my), have i
+""")
+    + r"(?!\w)",
+    re.IGNORECASE,
+)
+_ENGLISH = frozenset(
+    split_words(
+        "I I'm I've my the is are am a in to of and have live work like love at for with on it you we this that name"
+    )
+)
+
+
+def is_unreal(message: str) -> bool:
+    """Tell whether a message is a joke, a tale or somebody else's words; then nothing in it counts."""
+    return bool(_UNREAL.search(message) or _NOT_AT_THE_END.search(message) or _MUSIC.search(message))
+
+
+def is_supposed(sentence: str) -> bool:
+    """Tell whether a sentence says what would be, seems to be or was, rather than what is."""
+    return bool(_SUPPOSED.search(_FINE_IFS.sub(" ", sentence)))
+
+
+def is_future(text: str) -> bool:
+    """Tell whether it is only going to be so."""
+    return bool(_FUTURE.search(text))
+
+
+def is_hedged(text: str) -> bool:
+    """Tell whether the speaker isn't sure."""
+    return bool(_HEDGES.search(text))
+
+
+def before_hearsay(sentence: str) -> str:
+    """Return what comes before the words of somebody else ("my mom says …")."""
+    heard = _HEARSAY.search(sentence)
+    return sentence[: heard.start()] if heard else sentence
+
+
+def is_question(text: str) -> bool:
+    """Tell whether what a question mark ends is a question by its own words; else the mark covers what is before."""
+    return bool(_QUESTION.match(text))
+
+
+def is_question_without_mark(sentence: str) -> bool:
+    """Tell whether a sentence asks though no mark ends it."""
+    return bool(_QUESTION_WITHOUT_MARK.match(sentence))
+
+
+def is_foreign(sentence: str) -> bool:
+    """Tell whether a sentence is in another language than English, by its letters and small words."""
+    letters = [character for character in sentence if character.isalpha()]
+    if sum(character > _LAST_LATIN_LETTER for character in letters) > _MAX_FOREIGN_LETTERS * len(letters):
+        return True
+    spoken = split_words(sentence)
+    foreign = sum(word in words("foreign", "words") for word in spoken)
+    return foreign >= _MIN_FOREIGN_WORDS and foreign >= sum(word in _ENGLISH for word in spoken)
