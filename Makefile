@@ -64,7 +64,7 @@ screenshots: setup  ## take the pictures of the docs anew, ARGS="--only NAME" on
 
 lock: setup  ## resolve the dependencies anew; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-		--extra playground --extra dev pyproject.toml -o requirements.lock
+		--extra playground --extra charts --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--extra dev --extra bench pyproject.toml -o requirements-bench.lock
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from cortex_core.audience import Audience, AudienceKind
 from cortex_core.config import (
     ClaraConfig,
+    ConsolidationConfig,
     EmbeddedConfig,
     EmbeddingConfig,
     ForgettingConfig,
     IngestionConfig,
+    LearningConfig,
     LLMConfig,
     MemoryConfig,
     PostgresConfig,
@@ -18,6 +20,12 @@ from cortex_core.config import (
     RetrievalWeights,
     load_config,
 )
+from cortex_core.consolidation.compaction import CompactionJob
+from cortex_core.consolidation.contradictions import Contradiction, ContradictionDetector, Resolution
+from cortex_core.consolidation.monitor import ConsolidationMetrics, ConsolidationMonitor
+from cortex_core.consolidation.patterns import Pattern, PatternExtractor
+from cortex_core.consolidation.runner import ConsolidationRunner
+from cortex_core.dashboard import GuildStats, Health, MemoryDashboard, Stats, UserStats
 from cortex_core.errors import (
     AccessDeniedError,
     ConfigError,
@@ -54,6 +62,8 @@ from cortex_core.models import (
     ProjectMember,
     ProjectRole,
     Receipt,
+    Run,
+    RunStatus,
     SearchResult,
     StoreResult,
 )
@@ -65,6 +75,7 @@ from cortex_core.sharing.channels import ChannelProjectLink
 from cortex_core.sharing.group import GroupChatMemory
 from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer
 from cortex_core.stores.redis import RedisStore
 from cortex_core.stores.schema import migrate
 
@@ -81,7 +92,16 @@ __all__ = [
     "ChatMessage",
     "ChatModel",
     "ClaraConfig",
+    "CompactionJob",
     "ConfigError",
+    "ConsolidationConfig",
+    "ConsolidationMetrics",
+    "ConsolidationMonitor",
+    "ConsolidationRunner",
+    "Contradiction",
+    "ContradictionDetector",
+    "Correction",
+    "CorrectionAnswer",
     "CortexError",
     "Degradation",
     "Durability",
@@ -94,15 +114,19 @@ __all__ = [
     "Fact",
     "ForgettingConfig",
     "GroupChatMemory",
+    "GuildStats",
+    "Health",
     "IdempotencyError",
     "IncomingMessage",
     "IngestionConfig",
     "InvalidInputError",
     "LLMConfig",
+    "LearningConfig",
     "LocalEmbedder",
     "Memory",
     "MemoryConfig",
     "MemoryContext",
+    "MemoryDashboard",
     "MemoryManager",
     "MemoryStatus",
     "MemoryType",
@@ -111,6 +135,8 @@ __all__ = [
     "NotFoundError",
     "NotSpreadError",
     "OpenAIEmbedder",
+    "Pattern",
+    "PatternExtractor",
     "PostgresConfig",
     "PostgresStore",
     "Preferences",
@@ -127,14 +153,19 @@ __all__ = [
     "RedisStore",
     "Rejection",
     "RejectionPipeline",
+    "Resolution",
     "RetrievalConfig",
     "RetrievalWeights",
+    "Run",
+    "RunStatus",
     "SchemaError",
     "SearchResult",
+    "Stats",
     "StoreDataError",
     "StoreError",
     "StoreResult",
     "StoreUnavailableError",
+    "UserStats",
     "calculate_importance",
     "calculate_retrieval_score",
     "calculate_ttl",

@@ -8,6 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from cortex_core.config import EmbeddingConfig, LLMConfig, MemoryConfig, RetrievalConfig
+from cortex_core.consolidation.analysis import AnalysisWorker
+from cortex_core.consolidation.cleanup import Cleanup
+from cortex_core.consolidation.compaction import CompactionJob
+from cortex_core.consolidation.contradictions import ContradictionDetector
+from cortex_core.consolidation.corrections import CorrectionAsker
+from cortex_core.consolidation.patterns import PatternExtractor
+from cortex_core.consolidation.reading import MemoryReader
+from cortex_core.consolidation.reviewing import ContradictionReviews
+from cortex_core.consolidation.runner import ConsolidationRunner
+from cortex_core.dashboard import MemoryDashboard
+from cortex_core.dashboard.activity_log import ActivityLog
+from cortex_core.dashboard.health import Examiner
 from cortex_core.errors import ConfigError
 from cortex_core.forgetting.erasure import Forgetter
 from cortex_core.forgetting.export import Exporter
@@ -20,9 +32,12 @@ from cortex_core.ingestion.vectorizer import Vectorizer
 from cortex_core.ingestion.writer import JournalWriter
 from cortex_core.knowledge.curation import Curator
 from cortex_core.knowledge.identity import IdentityKeeper
+from cortex_core.knowledge.learning import FactKeeper
 from cortex_core.knowledge.preferences import PreferenceKeeper
+from cortex_core.metrics import Metrics
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.providers.caching import CachingEmbedder
+from cortex_core.providers.metering import Ledger, MeteredChat
 from cortex_core.recall.accesses import AccessLog
 from cortex_core.recall.context import ContextBuilder
 from cortex_core.recall.recheck import Recheck
@@ -72,6 +87,12 @@ class Parts:
     project_memory: ProjectMemory
     channel_links: ChannelProjectLink
     group: GroupChatMemory
+    dashboard: MemoryDashboard
+    facts: FactKeeper
+    analysis: AnalysisWorker
+    consolidation: ConsolidationRunner
+    corrections: CorrectionAsker
+    reviews: ContradictionReviews
 
 
 @asynccontextmanager
@@ -118,24 +139,48 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         await journal.open()
         durability = await journal.check_durability()
 
-        llm = choose_llm(config.llm)
+        llm = choose_llm(config.llm, postgres.spending)
         if llm:
             stack.push_async_callback(llm.close)
 
+        metrics = Metrics()
+        activity = ActivityLog(metrics, postgres)
         scorer = EmotionScorer()
         vectorizer = Vectorizer(postgres, cache)
         accesses = AccessLog(postgres)
         forgetter = Forgetter(redis, postgres, journal)
+        identity = IdentityKeeper(redis, postgres)
+        facts = FactKeeper(config.learning, postgres, identity)
+        replies = ReplyLog(redis, postgres)
+        reader = MemoryReader(redis, postgres, facts, replies.list_recalled, base_ttl=config.ingestion.base_ttl_seconds)
+        analysis = _wire_analysis(config, postgres, reader, llm)
+
+        def on_written() -> None:
+            vectorizer.wake()
+            analysis.wake()
+
         writer = JournalWriter(
             config.ingestion,
             journal,
             redis,
             postgres,
-            on_written=vectorizer.wake,
+            on_written=on_written,
             on_deletion=forgetter.carry_out,
+            metrics=metrics,
         )
         retention = Retention(config.forgetting, postgres, forgetter, settle=writer.drain)
-        for worker in (vectorizer, accesses, forgetter, LargeOwnersKeeper(postgres), writer, retention):
+        consolidation = _wire_consolidation(config, redis, postgres, cache, llm, facts, vectorizer)
+        for worker in (
+            activity,
+            vectorizer,
+            analysis,
+            accesses,
+            forgetter,
+            LargeOwnersKeeper(postgres),
+            writer,
+            retention,
+            consolidation,
+        ):
             stack.push_async_callback(worker.close)
             worker.start()
         preferences = PreferenceKeeper(redis, postgres)
@@ -143,7 +188,6 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         stack.push_async_callback(sessions.close)
         sessions.start_repairs()
 
-        identity = IdentityKeeper(redis, postgres)
         recorder = Recorder(
             config.ingestion,
             Intake(config.ingestion, scorer),
@@ -152,14 +196,18 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             cache,
             preferences,
             durability,
-            vectorizer.wake,
+            on_written,
+            metrics,
         )
-        searcher = Searcher(config.retrieval, config.embedding, postgres, cache)
+        searcher = Searcher(config.retrieval, config.embedding, postgres, cache, metrics)
         shared = SharedRecall(postgres, searcher)
         rejection = choose_rejection(config.retrieval, llm)
-        contexts = ContextBuilder(config.retrieval, redis, postgres, identity, searcher, shared, preferences, rejection)
+        contexts = ContextBuilder(
+            config.retrieval, redis, postgres, identity, searcher, shared, preferences, rejection, metrics
+        )
         channel_links = ChannelProjectLink(postgres, redis)
         projects = ProjectMemory(postgres, recorder, searcher, shared)
+        examiner = Examiner(config, postgres, journal, cache, llm)
         yield Parts(
             config=config,
             redis=redis,
@@ -182,12 +230,42 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             rejection=rejection,
             preferences=preferences,
             curator=Curator(redis, postgres),
-            replies=ReplyLog(redis, postgres),
+            replies=replies,
             recheck=Recheck(redis, postgres, identity, preferences),
             project_memory=projects,
             channel_links=channel_links,
             group=GroupChatMemory(contexts, recorder, channel_links, projects),
+            dashboard=MemoryDashboard(redis, postgres, journal, activity, examiner),
+            facts=facts,
+            analysis=analysis,
+            consolidation=consolidation,
+            corrections=CorrectionAsker(config.corrections, postgres, facts),
+            reviews=ContradictionReviews(postgres, consolidation.contradiction_detector),
         )
+
+
+def _wire_consolidation(
+    config: MemoryConfig,
+    redis: RedisStore,
+    postgres: PostgresStore,
+    cache: CachingEmbedder,
+    llm: ChatModel | None,
+    facts: FactKeeper,
+    vectorizer: Vectorizer,
+) -> ConsolidationRunner:
+    """Put the jobs of upkeep together."""
+    from cortex_core.providers.rules import RuleAnalyst
+
+    settings = config.consolidation
+    return ConsolidationRunner(
+        settings,
+        redis,
+        postgres,
+        PatternExtractor(settings, postgres, cache, llm, facts),
+        ContradictionDetector(settings, redis, postgres, llm, RuleAnalyst(), vectorizer.wake),
+        CompactionJob(settings, postgres, cache, llm, vectorizer.wake),
+        Cleanup(settings, redis, postgres),
+    )
 
 
 async def _open_both(
@@ -243,12 +321,30 @@ def choose_rejection(config: RetrievalConfig, llm: ChatModel | None) -> Rejectio
     return RejectionPipeline(llm, model=model, llm_deadline=timedelta(seconds=config.deadline_seconds))
 
 
-def choose_llm(config: LLMConfig) -> ChatModel | None:
-    """Return a client of the service that the configuration names, or None if it names none."""
+def _wire_analysis(
+    config: MemoryConfig, postgres: PostgresStore, reader: MemoryReader, llm: ChatModel | None
+) -> AnalysisWorker:
+    """Let rules read what people say at once, and the language model after a pause, if there is one."""
+    from cortex_core.providers.llm_analyst import LLMAnalyst
+    from cortex_core.providers.rules import RuleAnalyst
+
+    model = LLMAnalyst(llm) if llm else None
+    return AnalysisWorker(config.learning, postgres, reader, rules=RuleAnalyst(), model=model)
+
+
+def choose_llm(config: LLMConfig, ledger: Ledger | None = None) -> ChatModel | None:
+    """Return a client of the service that the configuration names, or None if it names none.
+
+    Args:
+        config: The service, and what may be spent on it.
+        ledger: Where that is counted; without one nothing is counted and nothing is capped.
+    """
     if not config.is_configured:
         return None
-    from cortex_core.providers.openai_llm import OpenAIChat
+    from cortex_core.providers.openai_llm import OpenAIChat, OpenAIChatServer
 
-    return OpenAIChat.open(
+    server = OpenAIChatServer.open(
         model=config.model, base_url=config.base_url, api_key=config.api_key, timeout_seconds=config.timeout_seconds
     )
+    metered = MeteredChat(server, ledger, config) if ledger else server
+    return OpenAIChat(metered, timeout_seconds=config.timeout_seconds)

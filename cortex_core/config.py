@@ -22,6 +22,7 @@ SECRETS = ("embedding.api_key", "llm.api_key")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Dollars = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,18 @@ class EmbeddingConfig(Section):
 
 
 class LLMConfig(Section):
-    """The language model that words Clara's replies; without one she answers from memory alone."""
+    """The language model that words Clara's replies and analyses what is said; without one memory and rules do."""
 
     base_url: str = ""
     model: str = "gpt-4o-mini"
     api_key: SecretStr = SecretStr("")
     timeout_seconds: Seconds = 30.0
     max_reply_tokens: Count = 500
+    max_concurrent: Count = 4
+    daily_tokens: Annotated[int, Field(ge=0)] = 2_000_000
+    daily_dollars: Dollars = 1.0
+    input_dollars_per_million: Dollars = 0.15
+    output_dollars_per_million: Dollars = 0.6
 
     @property
     def is_configured(self) -> bool:
@@ -166,6 +172,42 @@ class ForgettingConfig(Section):
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = 30
 
 
+class ConsolidationConfig(Section):
+    """Upkeep behind the scenes (TDD 8.9)."""
+
+    schedule: str = "0 */6 * * *"
+    cleanup_schedule: str = "30 * * * *"
+    pattern_min_memories: Count = 5
+    pattern_confidence_threshold: Share = 0.8
+    pattern_lookback_days: Count = 7
+    compact_after_days: Count = 30
+    compact_min_memories: Count = 10
+    summarise_without_llm: bool = True
+    similarity_threshold: Share = 0.8
+    max_memories_per_run: Count = 500
+    max_concurrent_users: Count = 5
+    user_timeout_seconds: Seconds = 600.0
+
+
+class LearningConfig(Section):
+    """What is learned of people from what they say."""
+
+    enabled: bool = True
+    min_confidence: Share = 0.6
+    pause_seconds: Seconds = 60.0
+    batch_count: Annotated[int, Field(ge=1, le=40)] = 10
+    max_attempts: Count = 3
+
+
+class CorrectionsConfig(Section):
+    """Asking people about what they seem to have contradicted (TDD 1.3)."""
+
+    pause_hours: Annotated[float, Field(gt=0.0, le=10_000.0)] = 20.0
+    quiet_from_hour: Annotated[int, Field(ge=0, le=23)] = 22
+    quiet_until_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    expire_days: Count = 14
+
+
 class ClaraConfig(Section):
     """The reference bot."""
 
@@ -183,6 +225,9 @@ class MemoryConfig(Section):
     retrieval: RetrievalConfig = RetrievalConfig()
     ingestion: IngestionConfig = IngestionConfig()
     forgetting: ForgettingConfig = ForgettingConfig()
+    consolidation: ConsolidationConfig = ConsolidationConfig()
+    learning: LearningConfig = LearningConfig()
+    corrections: CorrectionsConfig = CorrectionsConfig()
     clara: ClaraConfig = ClaraConfig()
 
     @field_validator("retrieval")

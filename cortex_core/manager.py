@@ -14,11 +14,15 @@ from cortex_core.audience import Audience
 from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.cleaning import clean_text
 from cortex_core.config import MemoryConfig
+from cortex_core.consolidation.corrections import CorrectionAsker
+from cortex_core.consolidation.reviewing import ContradictionReviews
+from cortex_core.consolidation.runner import ConsolidationRunner
+from cortex_core.dashboard import MemoryDashboard
 from cortex_core.errors import CortexError
 from cortex_core.forgetting.export import Export
 from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, refusal, version_of
-from cortex_core.knowledge.identity import ProfileEntry
+from cortex_core.knowledge.identity import ProfileEntry, key_of
 from cortex_core.models import (
     MAX_VERSION,
     Deletion,
@@ -38,6 +42,7 @@ from cortex_core.sharing.channels import ChannelProjectLink
 from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer
 from cortex_core.stores.redis import RedisStore
 
 
@@ -162,7 +167,7 @@ class MemoryManager:
         return await self._open_parts.recorder.store_many(user_id, memories)
 
     async def flush(self) -> None:
-        """Wait until everything stored so far is in Postgres with its vector.
+        """Wait until everything stored so far is in Postgres with its vector, and was read for facts by the rules.
 
         Raises:
             StoreUnavailableError: A store has been away for ten seconds.
@@ -170,6 +175,7 @@ class MemoryManager:
         """
         await self._open_parts.writer.drain()
         await self._open_parts.vectorizer.drain()
+        await self._open_parts.analysis.drain()
         await self._open_parts.accesses.flush()
 
     # Recalling
@@ -402,35 +408,67 @@ class MemoryManager:
         audience: Audience | None = None,
         source: str = "identity_update",
         confidence: float = 1.0,
+        replaces: JsonValue = None,
+        is_beside: bool = False,
     ) -> Fact:
-        """Let an attribute have this value from now on; the value before it stays in the history (TDD 4.5)."""
+        """Let an attribute have this value from now on; the value before it stays in the history (TDD 4.5).
+
+        Of an attribute that is declared to hold many, a list gives them all; one value takes the place of all, of the
+        one that it `replaces`, or of none if it holds beside them. Returns the last fact.
+        """
         return await self._open_parts.identity.update(
-            user_id, key, value, audience=audience or Audience.owner(), source=source, confidence=confidence
+            user_id,
+            key,
+            value,
+            audience=audience or Audience.owner(),
+            source=source,
+            confidence=confidence,
+            replaces=replaces,
+            is_beside=is_beside,
         )
 
     async def get_identity(self, user_id: str, *, audience: Audience | None = None) -> dict[str, JsonValue]:
-        """Return what is durably true of a user: attribute → value."""
+        """Return what is durably true of a user: attribute → value, or the list of values where there are many."""
         identity = await self._open_parts.identity.get(user_id)
+        return identity.heard_by(audience or Audience.owner())
+
+    async def get_identity_as_of(
+        self, user_id: str, at: datetime, *, audience: Audience | None = None
+    ) -> dict[str, JsonValue]:
+        """Return what was taken to be true of a user at a time, as `get_identity` does."""
+        identity = await self._open_parts.identity.as_of(user_id, at)
         return identity.heard_by(audience or Audience.owner())
 
     async def get_profile(self, user_id: str) -> list[ProfileEntry]:
         """Return what is durably true of a user, each with the memories that it rests on."""
         return await self._open_parts.identity.get_profile(user_id)
 
-    async def set_identity_audience(self, user_id: str, key: str, audience: Audience) -> None:
-        """Let an attribute surface there from now on, more widely or more narrowly than before.
+    async def set_identity_audience(
+        self, user_id: str, key: str, audience: Audience, *, value: JsonValue = None
+    ) -> None:
+        """Let an attribute, or the named one of its values, surface there from now on, more or less widely than before.
 
         Raises:
             NotFoundError: Nothing is known under that name.
             StoreUnavailableError: A store is away.
         """
-        await self._open_parts.identity.set_audience(user_id, key, audience)
+        await self._open_parts.identity.set_audience(user_id, key, audience, value=value)
 
     async def get_identity_history(self, user_id: str, key: str | None = None) -> list[Fact]:
         """Return every value that ever held, oldest first."""
         return await self._open_parts.identity.history(user_id, key)
 
     # Putting right
+
+    async def list_corrections(self, user_id: str) -> list[Correction]:
+        """Return the questions to somebody about facts that they seem to have contradicted, oldest first."""
+        return await self._open_parts.facts.list_corrections(user_id)
+
+    async def answer_correction(
+        self, user_id: str, correction_id: UUID, answer: CorrectionAnswer, *, changed_on: datetime | None = None
+    ) -> Correction:
+        """Do what somebody answers to such a question; raises as `FactKeeper.answer` tells."""
+        return await self._open_parts.corrections.answer(user_id, correction_id, answer, changed_on=changed_on)
 
     async def note_reply(self, user_id: str, reply_id: str, memories: Sequence[Memory]) -> None:
         """Note that a reply to somebody drew on these memories, so that `explain_reply` can tell.
@@ -491,9 +529,10 @@ class MemoryManager:
         """
         return await self._open_parts.forgetter.forget(user_id, memory_ids)
 
-    async def forget_identity(self, user_id: str, key: str) -> Receipt:
-        """Erase an attribute with its history and the memories that state it; raises as `forget` does."""
-        return await self._open_parts.forgetter.forget_attribute(user_id, key)
+    async def forget_identity(self, user_id: str, key: str, *, value: JsonValue = None) -> Receipt:
+        """Erase an attribute, or one of its values, with its history and the memories that state it, as `forget`."""
+        of_value = None if value is None else key_of(value)
+        return await self._open_parts.forgetter.forget_attribute(user_id, key, value_key=of_value)
 
     async def forget_everything(self, user_id: str) -> Receipt:
         """Erase all that is known of an owner; raises as `forget` does."""
@@ -580,6 +619,11 @@ class MemoryManager:
         return self._open_parts.rejection
 
     @property
+    def consolidation(self) -> ConsolidationRunner:
+        """Upkeep behind the scenes: patterns, contradictions, summaries, cleanup."""
+        return self._open_parts.consolidation
+
+    @property
     def project_memory(self) -> ProjectMemory:
         """Projects, whose members share memories."""
         return self._open_parts.project_memory
@@ -588,6 +632,21 @@ class MemoryManager:
     def channel_links(self) -> ChannelProjectLink:
         """Which project a channel feeds and reads, and whether it is listened to."""
         return self._open_parts.channel_links
+
+    @property
+    def corrections(self) -> CorrectionAsker:
+        """Questions to people about what they contradicted: when to ask whom."""
+        return self._open_parts.corrections
+
+    @property
+    def reviews(self) -> ContradictionReviews:
+        """Contradictions as they are put to people."""
+        return self._open_parts.reviews
+
+    @property
+    def dashboard(self) -> MemoryDashboard:
+        """How everything is, and what was done where, in figures."""
+        return self._open_parts.dashboard
 
     @property
     def _open_parts(self) -> Parts:

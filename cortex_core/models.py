@@ -320,12 +320,25 @@ class Preferences(Model):
 
 
 class Fact(Model):
-    """One identity fact: an attribute of the owner with its value and the time in which it holds."""
+    """One identity fact: an attribute of somebody with a value, the time in which it holds and that of believing so.
+
+    Attributes:
+        subject: Whom it is about, in the owner's words ("sister"); empty for the owner.
+        has_many: Whether other values of the attribute may hold beside it.
+        source: How it is known: set by hand (`identity_update`, `profile`, `remember`, `answer`), `import`, or the
+            analyst that found it (`rules`, the name of a model).
+        valid_from: Since when it holds.
+        valid_to: When it ceased to hold.
+        recorded_at: When it was learned.
+        ended_at: When it was learned that it had ceased to hold.
+    """
 
     id: UUID
     user_id: UserId
+    subject: str = ""
     attribute: str
     value: JsonValue
+    has_many: bool = False
     confidence: UnitInterval = 1.0
     audience: str = OWNER_ONLY
     source: str
@@ -333,16 +346,34 @@ class Fact(Model):
     valid_to: AwareDatetime | None = None
     supersedes: UUID | None = None
     recorded_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+
+
+class RunStatus(StrEnum):
+    """How a run goes."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
 
 
 class Run(Model):
-    """One run of background work, for one owner or for all."""
+    """One run of background work, for one owner or for all.
+
+    Attributes:
+        counts: What it did, by name.
+        error: Why it failed, in words that hold nothing that anybody said.
+        epoch: That of the lease under which it works.
+        undone_at: When its changes were taken back.
+    """
 
     id: UUID = Field(default_factory=uuid7.uuid7)
     job: str
     user_id: UserId | None = None
-    status: str = "running"
+    status: RunStatus = RunStatus.RUNNING
     started_at: AwareDatetime = Field(default_factory=utc_now)
     completed_at: AwareDatetime | None = None
     counts: dict[str, int] = Field(default_factory=dict)
     error: str | None = None
+    epoch: int | None = None
+    undone_at: AwareDatetime | None = None

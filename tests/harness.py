@@ -8,11 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import numpy as np
 
 from cortex_core.models import Vector
+from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.scope import Scope
 
 Connect = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
@@ -46,6 +48,19 @@ async def eventually(condition: Callable[[], object], *, seconds: float = PATIEN
 def own(user_id: str = "ann", *, heard: Collection[str] | None = None) -> Scope:
     """Return the scope of somebody's own memories, of these audiences or of all."""
     return Scope(user_id, "own", None if heard is None else sorted(heard))
+
+
+async def flag_contradiction(pool: Pool, owner: str, one: UUID, other: UUID, why: str) -> None:
+    """Note that two memories of an owner can't both be true, whatever they are."""
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO contradictions (id, owner_a, memory_a, owner_b, memory_b, explanation, found_by) "
+            "VALUES (gen_random_uuid(), $1, least($2::uuid, $3::uuid), $1, greatest($2::uuid, $3::uuid), $4, 'rules')",
+            owner,
+            one,
+            other,
+            why,
+        )
 
 
 class Gate:

@@ -3,41 +3,26 @@
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from cortex_core.bootstrap import choose_embedder, choose_llm, open_servers
 from cortex_core.config import CONFIG_FILE_VARIABLE, EmbeddingConfig, LLMConfig, MemoryConfig, RedisConfig
 from cortex_core.errors import CortexError, EmbeddedServerError, SchemaError
-from cortex_core.models import Durability
 from cortex_core.providers import ChatMessage
-from cortex_core.stores.health import DatabaseReport, inspect_database
+from cortex_core.stores.health import (
+    Check,
+    DatabaseReport,
+    Status,
+    inspect_database,
+    judge_database,
+    judge_dead_letters,
+    judge_redis,
+)
 from cortex_core.stores.journal import Journal
 from cortex_core.stores.redis import RedisStore
-from cortex_core.stores.schema import load_migrations
 
 _PATIENCE = timedelta(seconds=5)
-
-
-class Status(StrEnum):
-    """How a dependency is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    """It works, and there is something to know."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A dependency, how it is, and what to do when it isn't well."""
-
-    name: str
-    status: Status
-    detail: str
 
 
 async def check_everything(config: MemoryConfig, *, ask_llm: bool = False) -> list[Check]:
@@ -65,13 +50,13 @@ async def check_everything(config: MemoryConfig, *, ask_llm: bool = False) -> li
         async def look_at_postgres() -> Check:
             nonlocal database
             database = await inspect_database(config.postgres.url, timeout=_PATIENCE)
-            return _judge_database(config.postgres.url, database)
+            return judge_database(config.postgres.url, database)
 
         checks.append(await check_server("redis", config.redis.url, lambda: _check_redis(config.redis)))
         checks.append(await check_server("postgres", config.postgres.url, look_at_postgres))
         checks.append(await _guard("embedding", lambda: _check_embedding(config.embedding, database)))
         checks.append(await _guard("llm", lambda: _check_llm(config.llm, ask=ask_llm)))
-        checks.append(_judge_dead_letters(database))
+        checks.append(judge_dead_letters(database))
     return checks
 
 
@@ -97,27 +82,7 @@ async def _check_redis(config: RedisConfig) -> Check:
     finally:
         await journal.close()
         await store.close()
-    place = f"{_place(config.url)}, {waiting} writes in the journal"
-    if durability is Durability.JOURNALLED:
-        return Check("redis", Status.OK, f"{place}, acknowledged writes survive a power cut")
-    advice = "set appendonly yes and appendfsync always, if the last second of acknowledged writes matters"
-    return Check("redis", Status.WARNING, f"{place}, which can lose its last second with its machine; {advice}")
-
-
-def _judge_database(url: str, database: DatabaseReport) -> Check:
-    if database.pgvector is None and database.available_pgvector is None:
-        raise SchemaError("The PostgreSQL server has no pgvector; install that extension on it.")
-    newest = len(load_migrations())
-    if database.schema_version > newest:
-        raise SchemaError(
-            f"The database is at schema {database.schema_version}, this Cortex knows {newest}; install a newer one."
-        )
-    pgvector = f"pgvector {database.pgvector}" if database.pgvector else "pgvector not yet in the database"
-    schema = f"schema {database.schema_version} of {newest}"
-    place = f"{_place(url)}, PostgreSQL {database.version}, {pgvector}, {schema}"
-    if database.schema_version < newest:
-        return Check("postgres", Status.WARNING, f"{place}; `cortex migrate` or the next start applies the rest")
-    return Check("postgres", Status.OK, place)
+    return judge_redis(config.url, durability, waiting)
 
 
 async def _check_embedding(config: EmbeddingConfig, database: DatabaseReport | None) -> Check:
@@ -150,19 +115,3 @@ async def _check_llm(config: LLMConfig, *, ask: bool) -> Check:
         return Check("llm", Status.OK, f"{llm.model} answers")
     finally:
         await llm.close()
-
-
-def _judge_dead_letters(database: DatabaseReport | None) -> Check:
-    if database is None:
-        return Check("dead letters", Status.WARNING, "not counted, the database is away")
-    if database.dead_letters:
-        detail = f"{database.dead_letters} writes could not be stored; see `cortex dead-letters list`"
-        return Check("dead letters", Status.WARNING, detail)
-    return Check("dead letters", Status.OK, "none")
-
-
-def _place(url: str) -> str:
-    """Name the server of a URL without its login."""
-    parts = urlsplit(url)
-    socket = parse_qs(parts.query).get("host", [parts.path])[0]
-    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or socket

@@ -57,15 +57,16 @@ class Forgetter:
         await self._redis.clear_identity(user_id)
         return Receipt(memory_ids=(), identity_facts=facts)
 
-    async def forget_attribute(self, user_id: str, attribute: str) -> Receipt:
-        """Erase an attribute of the identity with its history and the memories that state it.
+    async def forget_attribute(self, user_id: str, attribute: str, *, value_key: str | None = None) -> Receipt:
+        """Erase an attribute of the identity, or one of its values, with its history and the memories that state it.
 
         What was said about it in conversations stays, to be forgotten by itself.
         """
         check_user_id(user_id)
-        facts = await self._postgres.identity.list_history(user_id, attribute)
-        receipt = await self.forget(user_id, await self._postgres.identity.list_statements(user_id, attribute))
-        await self._postgres.identity.delete(user_id, attribute)
+        facts = await self._postgres.identity.list_history(user_id, attribute, key=value_key)
+        statements = await self._postgres.identity.list_statements(user_id, attribute, key=value_key)
+        receipt = await self.forget(user_id, statements)
+        await self._postgres.erasure.erase_facts(user_id, [fact.id for fact in facts])
         await self._redis.clear_identity(user_id)
         return receipt.model_copy(update={"identity_facts": len(facts)})
 

@@ -1,12 +1,14 @@
 """Acknowledges memories: into the journal and working memory at once, or straight into Postgres when Redis is away."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import IdempotencyError, InvalidInputError, StoreDataError, StoreUnavailableError
 from cortex_core.ingestion.intake import Intake, NewMemory
 from cortex_core.knowledge.preferences import PreferenceKeeper
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import OWNER_ONLY, Durability, Memory, StoreResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.scoring import calculate_ttl
@@ -34,6 +36,7 @@ class Recorder:
         preferences: PreferenceKeeper,
         journal_durability: Durability,
         on_written: Callable[[], None],
+        metrics: Metrics,
     ) -> None:
         self._config = config
         self._intake = intake
@@ -43,25 +46,37 @@ class Recorder:
         self._preferences = preferences
         self._journal_durability = journal_durability
         self._on_written = on_written
+        self._metrics = metrics
 
     async def store(self, user_id: str, new: NewMemory) -> StoreResult:
         """Store a memory; a `success` that is true is never taken back."""
+        started = time.perf_counter()
         memory = (await self._prepare_all(user_id, [new]))[0]
-        return (
-            memory if isinstance(memory, StoreResult) else await self._finish(memory, await self._acknowledge(memory))
-        )
+        if isinstance(memory, StoreResult):
+            return memory
+        result = await self._finish(memory, await self._acknowledge(memory))
+        self._count([result], time.perf_counter() - started)
+        return result
 
     async def store_many(self, user_id: str, many: Sequence[NewMemory]) -> list[StoreResult]:
         """Store memories in their order and answer for each, in that order; a batch takes one round trip."""
         results: list[StoreResult] = []
         for start in range(0, len(many), _AT_ONCE):
+            started = time.perf_counter()
             prepared = await self._prepare_all(user_id, many[start : start + _AT_ONCE])
             answers = iter(await self._acknowledge_many([m for m in prepared if isinstance(m, Memory)]))
-            results += [
+            batch = [
                 memory if isinstance(memory, StoreResult) else await self._finish(memory, next(answers))
                 for memory in prepared
             ]
+            self._count(batch, time.perf_counter() - started)
+            results += batch
         return results
+
+    def _count(self, results: Sequence[StoreResult], seconds: float) -> None:
+        """Count what was acknowledged within that time; `_finish` counts what failed."""
+        if times := sum(result.success for result in results):
+            self._metrics.observe(Operation.STORE, seconds, times=times)
 
     async def _prepare_all(self, user_id: str, many: Sequence[NewMemory]) -> list[Memory | StoreResult]:
         """Ask what the owner wishes before anything is read, scored or stored."""
@@ -108,6 +123,7 @@ class Recorder:
             durability, is_new = await self._make_durable(memory, answer)
         except StoreUnavailableError as error:
             _log.error("A memory of %s was not stored: %s", memory.user_id, error)
+            self._metrics.fail(Operation.STORE)
             return StoreResult(success=False, error=_BOTH_AWAY)
         except (InvalidInputError, StoreDataError) as error:
             return StoreResult(success=False, error=str(error))

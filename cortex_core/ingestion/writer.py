@@ -22,6 +22,7 @@ from cortex_core.cleaning import clean_text
 from cortex_core.config import IngestionConfig
 from cortex_core.errors import StoreDataError, StoreUnavailableError
 from cortex_core.late_interaction import WORD_BYTES
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import Deletion, Memory, utc_now
 from cortex_core.stores.journal import Entry, Journal
 from cortex_core.stores.postgres import PostgresStore
@@ -58,6 +59,7 @@ class JournalWriter:
         *,
         on_written: Callable[[], None],
         on_deletion: Callable[[Deletion], Awaitable[object]],
+        metrics: Metrics,
     ) -> None:
         self._config = config
         self._journal = journal
@@ -65,6 +67,7 @@ class JournalWriter:
         self._postgres = postgres
         self._on_written = on_written
         self._on_deletion = on_deletion
+        self._metrics = metrics
         self._claim_idle = timedelta(seconds=config.claim_idle_seconds)
         self._next_claim = 0.0
         self._outage = Outage()
@@ -111,8 +114,16 @@ class JournalWriter:
         if not entries:
             return
         await self._finish(consumer, entries)
+        self._count(entries)
         await self._journal.remove(entries)
         self._on_written()
+
+    def _count(self, entries: Sequence[Entry]) -> None:
+        """Note how long memories took from their acknowledgement to Postgres."""
+        now = utc_now()
+        for entry in entries:
+            if entry.kind == "memory":
+                self._metrics.observe(Operation.WRITE, (now - entry.at).total_seconds())
 
     async def _claim(self, consumer: str) -> list[Entry]:
         """Take over what a dead consumer left; now and then is enough."""

@@ -16,6 +16,7 @@ from cortex_core.errors import StoreError, StoreUnavailableError
 from cortex_core.knowledge.identity import Identity, IdentityKeeper, read_cached, state_attribute
 from cortex_core.knowledge.preferences import PreferenceKeeper
 from cortex_core.late_interaction import Embedding
+from cortex_core.metrics import Metrics, Operation, measured
 from cortex_core.models import Degradation, Memory, MemoryType, Model, Preferences, ProjectContext
 from cortex_core.recall.diversity import without_repeats
 from cortex_core.recall.people import people_in, rename
@@ -122,6 +123,7 @@ class ContextBuilder:
         shared: SharedRecall,
         preferences: PreferenceKeeper,
         rejection: RejectionPipeline,
+        metrics: Metrics,
     ) -> None:
         self._retrieval = retrieval
         self._redis = redis
@@ -131,7 +133,9 @@ class ContextBuilder:
         self._shared = shared
         self._preferences = preferences
         self._rejection = rejection
+        self.metrics = metrics
 
+    @measured(Operation.CONTEXT)
     async def build(
         self,
         user_id: str,
@@ -160,7 +164,8 @@ class ContextBuilder:
         if known.opted_out:
             return MemoryContext(user_id=user_id)
         session = hot.session if hot else {}
-        rejection = await self._rejection.why_not_retrieve(query, session) if query else None
+        account = str(audience.guild_id or "")
+        rejection = await self._rejection.why_not_retrieve(query, session, account=account) if query else None
         asked = query if rejection is None else None
         embedding = await self._searcher.embed(asked) if asked else None
 
@@ -186,6 +191,13 @@ class ContextBuilder:
 
         identity_heard = identity.heard_by(audience)
         retrieved = [memory for memory in found.memories if not _states(memory, identity_heard)]
+        if rejection is not None:
+            self.metrics.count(Operation.REJECT, rejection)
+        elif asked:
+            self.metrics.count(Operation.LOOK_UP)
+            # The answer may be shown among the recent memories instead.
+            if retrieved or (project and project.retrieved) or (relevance or 0.0) >= self._retrieval.nothing_below:
+                self.metrics.count(Operation.FIND)
         missing = {
             Degradation.HOT_LAYER: hot is None,
             Degradation.VECTORS: asked is not None and embedding is None,
@@ -272,7 +284,9 @@ def _read_session(hot: HotContext | None, audience: Audience) -> dict[str, JsonV
 def _states(memory: Memory, identity: Mapping[str, JsonValue]) -> bool:
     """Whether a memory says no more than an attribute of the identity, which it is the evidence of."""
     return memory.memory_type is MemoryType.IDENTITY and any(
-        memory.content == state_attribute(name, value) for name, value in identity.items()
+        memory.content == state_attribute(name, one)
+        for name, value in identity.items()
+        for one in (value, *(value if isinstance(value, list) else ()))
     )
 
 

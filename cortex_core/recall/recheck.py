@@ -1,8 +1,10 @@
 """Asks again, right before something is said, what of it may be heard: permissions change while an answer is worded."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from uuid import UUID
+
+from pydantic import JsonValue
 
 from cortex_core.audience import Audience, AudienceKind
 from cortex_core.errors import StoreUnavailableError
@@ -67,7 +69,7 @@ class Recheck:
         )
         return context.model_copy(
             update={
-                "identity": {name: value for name, value in context.identity.items() if known.get(name) == value},
+                "identity": dict(_still_known(context.identity, known)),
                 "session": context.session if audience.kind is AudienceKind.OWNER else {},
                 "working": _limited(context.working, keys),
                 "retrieved": _limited(context.retrieved, keys),
@@ -95,6 +97,16 @@ class Recheck:
             return await self._identity.get(user_id)
         except StoreUnavailableError:
             return Identity({}, {})
+
+
+def _still_known(shown: Mapping[str, JsonValue], known: Mapping[str, JsonValue]) -> Iterator[tuple[str, JsonValue]]:
+    """Yield the attributes that are as they were, and of many values those that are still there."""
+    for name, value in shown.items():
+        now = known.get(name)
+        if now == value:
+            yield name, value
+        elif isinstance(value, list) and isinstance(now, list) and (left := [one for one in value if one in now]):
+            yield name, left
 
 
 def _key(memory: Memory) -> _Key:

@@ -77,11 +77,13 @@ class RejectionPipeline:
             reason = Rejection.FAR if score < self._model.threshold else None
         return self._count(reason)
 
-    async def should_retrieve(self, message: str, session: Mapping[str, object]) -> bool:
+    async def should_retrieve(self, message: str, session: Mapping[str, object], *, account: str = "") -> bool:
         """Whether a message needs a recall in its session (TDD 9.2)."""
-        return await self.why_not_retrieve(message, session) is None
+        return await self.why_not_retrieve(message, session, account=account) is None
 
-    async def why_not_retrieve(self, message: str, session: Mapping[str, object]) -> Rejection | None:
+    async def why_not_retrieve(
+        self, message: str, session: Mapping[str, object], *, account: str = ""
+    ) -> Rejection | None:
         """Return why a message needs no recall in its session, or None if it does.
 
         The patterns come first. In an active task the language model tells whether the message continues it; where
@@ -90,13 +92,14 @@ class RejectionPipeline:
         Args:
             message: As it was said.
             session: Its state; `active_task` and `current_topic` are read.
+            account: Whose budget pays for the language model: a server's id, empty for direct messages.
         """
         reason = find_pattern(message)
-        if reason is None and session.get("active_task") and await self._continues(message, session):
+        if reason is None and session.get("active_task") and await self._continues(message, session, account):
             reason = Rejection.CONTINUATION
         return self._count(reason)
 
-    async def _continues(self, message: str, session: Mapping[str, object]) -> bool:
+    async def _continues(self, message: str, session: Mapping[str, object], account: str) -> bool:
         if self._llm is None:
             return False
         prompt = build_topic_prompt(
@@ -107,7 +110,7 @@ class RejectionPipeline:
         conversation = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
         try:
             async with asyncio.timeout(self._llm_deadline.total_seconds()):
-                answer = (await self._llm.complete(conversation, max_tokens=_MAX_TOKENS)).upper()
+                answer = (await self._llm.complete(conversation, max_tokens=_MAX_TOKENS, account=account)).upper()
         except (ProviderError, TimeoutError) as error:
             _log.info("Whether a message continues its task is unknown (%s); it is looked up.", type(error).__name__)
             return False

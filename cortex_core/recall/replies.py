@@ -76,6 +76,22 @@ class ReplyLog:
         reply = _Reply(reply_id=reply_id, at=utc_now(), used=used)
         await self._redis.add_reply(user_id, _REPLY.dump_json(reply).decode())
 
+    async def list_recalled(self, user_id: str, since: datetime, until: datetime) -> list[tuple[datetime, str]]:
+        """Return what replies to somebody drew on in that time and is still there, each with the time of the reply.
+
+        Raises:
+            StoreUnavailableError: A store is away.
+        """
+        replies = [_REPLY.validate_json(reply) for reply in await self._redis.get_replies(user_id)]
+        asked = [reply for reply in replies if since <= reply.at <= until]
+        by_key = await self._load(user_id, [(used.user_id, used.id) for reply in asked for used in reply.used])
+        return [
+            (reply.at, by_key[used.user_id, used.id].content)
+            for reply in asked
+            for used in reply.used
+            if (used.user_id, used.id) in by_key
+        ]
+
     async def explain(self, user_id: str, reply_id: str | None = None) -> Explanation | None:
         """Return what a reply to somebody, the last one unless told otherwise, drew on; None if that isn't known.
 
@@ -87,12 +103,18 @@ class ReplyLog:
         if asked is None:
             return None
         keys = [(used.user_id, used.id) for used in asked.used]
-        scopes = [scope(user_id, Audience.owner()) for scope in (Scope.own, Scope.shared)]
-        found = [memory for scope in scopes for memory in await self._postgres.list_by_key(scope, keys)]
-        by_key = {(memory.user_id, memory.id): memory for memory in found}
+        by_key = await self._load(user_id, keys)
         memories = [
             by_key[used.user_id, used.id].model_copy(update=used.model_dump(exclude={"user_id", "id"}))
             for used in asked.used
             if (used.user_id, used.id) in by_key
         ]
         return Explanation(reply_id=asked.reply_id, at=asked.at, memories=memories, gone=len(keys) - len(memories))
+
+    async def _load(self, user_id: str, keys: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], Memory]:
+        """Return those that somebody may see in private, by key."""
+        if not keys:
+            return {}
+        scopes = [scope(user_id, Audience.owner()) for scope in (Scope.own, Scope.shared)]
+        found = [memory for scope in scopes for memory in await self._postgres.list_by_key(scope, keys)]
+        return {(memory.user_id, memory.id): memory for memory in found}

@@ -10,6 +10,7 @@ from cortex_core.cleaning import clean_text
 from cortex_core.config import EmbeddingConfig, RetrievalConfig
 from cortex_core.errors import InvalidInputError, ProviderError
 from cortex_core.late_interaction import Embedding
+from cortex_core.metrics import Metrics, Operation, measured
 from cortex_core.models import Degradation, Memory, MemoryType, SearchResult, utc_now
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.recall.ranking import NOTHING, Ranking, rank
@@ -28,12 +29,18 @@ class Searcher:
     """Finds memories by what they mean and by their words."""
 
     def __init__(
-        self, retrieval: RetrievalConfig, embedding: EmbeddingConfig, postgres: PostgresStore, embedder: CachingEmbedder
+        self,
+        retrieval: RetrievalConfig,
+        embedding: EmbeddingConfig,
+        postgres: PostgresStore,
+        embedder: CachingEmbedder,
+        metrics: Metrics,
     ) -> None:
         self._retrieval = retrieval
         self._deadline = embedding.deadline_seconds
         self._postgres = postgres
         self._embedder = embedder
+        self.metrics = metrics
 
     async def search(
         self,
@@ -61,6 +68,7 @@ class Searcher:
             scopes, query, memory_types=memory_types, limit=limit, asked_at=asked_at, explain=explain
         )
 
+    @measured(Operation.SEARCH)
     async def search_in(
         self,
         scopes: Sequence[Scope],

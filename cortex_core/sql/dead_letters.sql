@@ -13,5 +13,8 @@ FROM dead_letters ORDER BY id LIMIT $1
 -- name: take
 DELETE FROM dead_letters WHERE id = $1 RETURNING payload
 
+-- name: drop
+DELETE FROM dead_letters WHERE entry_id = $1
+
 -- name: count
 SELECT count(*) FROM dead_letters

@@ -19,10 +19,6 @@ buried AS (
 )
 SELECT id FROM gone
 
--- name: list_doomed
--- A version after $3 stays, with all that rests on it.
-SELECT id FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3
-
 -- name: list_touched_facts
 -- Facts that lose evidence with these memories, and the audiences of what is left of it: null if nothing is.
 SELECT f.id, f.audience, array_agg(DISTINCT m.audience) FILTER (WHERE m.id <> ALL($2::uuid[])) AS audiences_left
@@ -36,7 +32,10 @@ GROUP BY f.id, f.audience
 UPDATE identity_facts SET audience = $3 WHERE user_id = $1 AND id = $2
 
 -- fragment: gone_facts
-RETURNING id, attribute || ': ' || coalesce(value #>> '{}', 'null') AS content, $2::timestamptz AS until
+-- Named as `state_fact` in knowledge/identity.py does.
+RETURNING
+    id, CASE WHEN subject <> '' THEN subject || ', ' ELSE '' END || attribute || ': ' || coalesce(value #>> '{}', 'null') AS content,
+    $2::timestamptz AS until
 
 -- name: delete_facts
 WITH gone AS (
@@ -62,13 +61,18 @@ WITH gone AS (
 ), {{bury_contents}}
 
 -- name: delete_contradictions
-DELETE FROM contradictions WHERE user_id = $1 AND (memory_a = ANY($2::uuid[]) OR memory_b = ANY($2)) RETURNING id
+DELETE FROM contradictions
+WHERE (owner_a = $1 AND memory_a = ANY($2::uuid[])) OR (owner_b = $1 AND memory_b = ANY($2))
+RETURNING id
 
 -- name: delete_all_contradictions
-DELETE FROM contradictions WHERE user_id = $1 RETURNING id
+DELETE FROM contradictions WHERE $1 IN (owner_a, owner_b) RETURNING id
 
 -- name: delete_dead_letters
-DELETE FROM dead_letters WHERE user_id = $1 AND ($2::uuid[] IS NULL OR memory_id = ANY($2)) RETURNING id
+-- A language model's unreadable answer may repeat any memory of its owner.
+DELETE FROM dead_letters
+WHERE user_id = $1 AND ($2::uuid[] IS NULL OR memory_id = ANY($2) OR (memory_id IS NULL AND entry_id LIKE 'analysis %'))
+RETURNING id
 
 -- name: delete_session
 DELETE FROM sessions WHERE user_id = $1 RETURNING user_id
@@ -83,3 +87,46 @@ UPDATE owners SET words_counted = 0 WHERE user_id = $1 AND words_counted > 0
 
 -- name: delete_runs
 DELETE FROM consolidation_runs WHERE user_id = $1
+
+-- name: delete_leases
+-- Whoever works on the owner at this moment can't commit any more.
+DELETE FROM leases WHERE user_id = $1
+
+-- name: list_meant
+-- $2 what is to be forgotten, up to version $3: a later one stays, with all that rests on it. A summary stands for the
+-- memories that were archived in its favour: they are meant as well.
+WITH named AS (
+    SELECT id, source FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3
+)
+SELECT id FROM named
+UNION
+SELECT m.id
+FROM named AS n
+JOIN derivations AS d ON d.user_id = $1 AND d.derived_id = n.id
+JOIN memories AS m ON m.user_id = $1 AND m.id = d.source_id
+WHERE n.source = 'compaction' AND m.status = 'archived'
+
+-- name: list_drawn_from
+-- What was drawn from $2: what retells it always, else what was drawn from nothing besides.
+SELECT DISTINCT m.id
+FROM derivations AS d
+JOIN memories AS m ON m.user_id = $1 AND m.id = d.derived_id
+WHERE d.user_id = $1 AND d.source_id = ANY($2::uuid[]) AND m.id <> ALL($2)
+    AND (
+        m.source IN ('compaction', 'contradiction_merge')
+        OR NOT EXISTS (
+            SELECT FROM derivations AS o WHERE o.user_id = $1 AND o.derived_id = m.id AND o.source_id <> ALL($2)
+        )
+    )
+
+-- name: bring_back
+-- What was archived in favour of $2, which goes: it speaks for itself again.
+UPDATE memories AS m SET status = 'active', updated_at = now()
+FROM derivations AS d
+JOIN memories AS s ON s.user_id = $1 AND s.id = d.derived_id AND s.source = 'compaction'
+WHERE d.user_id = $1 AND d.derived_id = ANY($2::uuid[]) AND m.user_id = $1 AND m.id = d.source_id AND m.status = 'archived'
+RETURNING m.id
+
+-- name: delete_derived
+-- Their texts aren't barred: drawn from what is left, they may come out the same.
+DELETE FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) RETURNING id

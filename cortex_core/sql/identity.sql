@@ -1,21 +1,47 @@
+-- fragment: of_oneself
+user_id = $1 AND subject = ''
+
 -- name: current
-SELECT * FROM identity_facts WHERE user_id = $1 AND valid_to IS NULL ORDER BY attribute
+SELECT * FROM identity_facts WHERE {{of_oneself}} AND valid_to IS NULL ORDER BY attribute, recorded_at, id
+
+-- name: as_of
+-- What was believed at $2.
+SELECT * FROM identity_facts
+WHERE {{of_oneself}} AND recorded_at <= $2 AND (ended_at IS NULL OR ended_at > $2)
+ORDER BY attribute, recorded_at, id
 
 -- name: history
-SELECT * FROM identity_facts WHERE user_id = $1 AND ($2::text IS NULL OR attribute = $2) ORDER BY valid_from, recorded_at
+SELECT * FROM identity_facts
+WHERE {{of_oneself}} AND ($2::text IS NULL OR attribute = $2) AND ($3::text IS NULL OR value_key = $3)
+ORDER BY valid_from, recorded_at
 
--- name: end_current
-UPDATE identity_facts SET valid_to = greatest($3, valid_from)
-WHERE user_id = $1 AND attribute = $2 AND valid_to IS NULL
-RETURNING id
+-- name: end
+UPDATE identity_facts SET valid_to = greatest($3, valid_from), ended_at = greatest($4, recorded_at)
+WHERE user_id = $1 AND id = $2 AND valid_to IS NULL
+
+-- name: end_values
+-- Of an attribute at $3: those of $4, or all if that is null; what holds alone in any case.
+UPDATE identity_facts SET valid_to = greatest($3, valid_from), ended_at = greatest($3, recorded_at)
+WHERE {{of_oneself}} AND attribute = $2 AND valid_to IS NULL
+    AND ($4::text[] IS NULL OR NOT has_many OR value_key = ANY($4))
+RETURNING id, value_key
+
+-- name: others_hold
+SELECT EXISTS (SELECT FROM identity_facts WHERE {{of_oneself}} AND attribute = $2 AND valid_to IS NULL)
 
 -- name: add
-INSERT INTO identity_facts (user_id, id, attribute, value, confidence, audience, source, valid_from, supersedes)
-VALUES ($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9)
+INSERT INTO identity_facts (
+    user_id, id, subject, attribute, value, value_key, has_many, confidence, audience, source, valid_from, valid_to,
+    supersedes, recorded_at, ended_at
+)
+VALUES (
+    $1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10, $11, $12::timestamptz, $13, $14::timestamptz,
+    CASE WHEN $12 IS NOT NULL THEN $14 END
+)
 RETURNING *
 
 -- name: add_evidence
-INSERT INTO evidence (user_id, fact_id, memory_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+INSERT INTO evidence (user_id, fact_id, memory_id) SELECT $1, $2, unnest($3::uuid[]) ON CONFLICT DO NOTHING
 
 -- name: list_evidence
 -- What the current facts rest on, oldest first.
@@ -34,6 +60,11 @@ UPDATE identity_facts SET audience = $3 WHERE user_id = $1 AND id = $2
 UPDATE memories SET audience = $3, updated_at = now()
 WHERE user_id = $1 AND memory_type = 'identity' AND id IN (SELECT memory_id FROM evidence WHERE user_id = $1 AND fact_id = $2)
 
+-- name: set_audience_of_values
+UPDATE identity_facts SET audience = $4
+WHERE {{of_oneself}} AND attribute = $2 AND valid_to IS NULL AND ($3::text IS NULL OR value_key = $3)
+RETURNING id
+
 -- name: list_resting_on
 -- Current facts that rest on a memory, among others or alone.
 SELECT
@@ -44,21 +75,46 @@ WHERE f.user_id = $1 AND f.valid_to IS NULL
     AND EXISTS (SELECT FROM evidence AS e WHERE e.user_id = $1 AND e.fact_id = f.id AND e.memory_id = $2)
 
 -- name: list_statements
--- The memories that state what an attribute is or was.
+-- The memories that state what an attribute is or was, or one of its values.
 SELECT DISTINCT m.id
 FROM identity_facts AS f
 JOIN evidence AS e ON e.user_id = f.user_id AND e.fact_id = f.id
 JOIN memories AS m ON m.user_id = e.user_id AND m.id = e.memory_id AND m.memory_type = 'identity'
-WHERE f.user_id = $1 AND f.attribute = $2
-
--- name: delete
-DELETE FROM identity_facts WHERE user_id = $1 AND attribute = $2 RETURNING id
-
--- name: end
-UPDATE identity_facts SET valid_to = greatest($3, valid_from) WHERE user_id = $1 AND id = $2 AND valid_to IS NULL
+WHERE f.user_id = $1 AND f.subject = '' AND f.attribute = $2 AND ($3::text IS NULL OR f.value_key = $3)
 
 -- name: supersede_evidence
+-- The memory that states a fact ends with it; what was said in a conversation was said.
 UPDATE memories SET status = 'superseded', valid_to = greatest($3, valid_from), updated_at = now()
 WHERE user_id = $1 AND memory_type = 'identity' AND status = 'active'
     AND id IN (SELECT memory_id FROM evidence WHERE user_id = $1 AND fact_id = $2)
 RETURNING id
+
+-- name: drop_evidence
+-- Of edited memories, whose new words nobody read yet: the old ones prove nothing any more.
+DELETE FROM evidence AS e USING memories AS m, unnest($1::text[], $2::uuid[]) AS edited (user_id, id)
+WHERE m.user_id = edited.user_id AND m.id = edited.id AND m.learned_at IS NULL AND m.analysed_at IS NULL
+    AND e.user_id = m.user_id AND e.memory_id = m.id
+RETURNING e.user_id, e.fact_id
+
+-- name: drop_questions
+DELETE FROM corrections AS c USING memories AS m, unnest($1::text[], $2::uuid[]) AS edited (user_id, id)
+WHERE m.user_id = edited.user_id AND m.id = edited.id AND m.learned_at IS NULL AND m.analysed_at IS NULL
+    AND c.user_id = m.user_id AND c.memory_id = m.id AND c.answered_at IS NULL
+
+-- name: withdraw
+-- Of facts that lost evidence, those that have none left.
+DELETE FROM identity_facts AS f USING unnest($1::text[], $2::uuid[]) AS lost (user_id, id)
+WHERE f.user_id = lost.user_id AND f.id = lost.id
+    AND NOT EXISTS (SELECT FROM evidence AS e WHERE e.user_id = f.user_id AND e.fact_id = f.id)
+RETURNING f.user_id, f.valid_to, f.supersedes
+
+-- name: restore
+-- What the withdrawn had superseded holds again.
+UPDATE identity_facts AS f SET valid_to = NULL, ended_at = NULL
+FROM unnest($1::text[], $2::uuid[]) AS withdrawn (user_id, superseded)
+WHERE f.user_id = withdrawn.user_id AND f.id = withdrawn.superseded AND f.valid_to IS NOT NULL
+    AND NOT EXISTS (
+        SELECT FROM identity_facts AS o
+        WHERE o.user_id = f.user_id AND o.subject = f.subject AND o.attribute = f.attribute AND o.valid_to IS NULL
+            AND (NOT f.has_many OR NOT o.has_many OR o.value_key = f.value_key)
+    )

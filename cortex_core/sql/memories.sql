@@ -104,6 +104,8 @@ WITH incoming AS MATERIALIZED (
         -- What was wrong or outdated and reads otherwise now is a new statement.
         status = CASE WHEN m.content_hash = excluded.content_hash THEN m.status ELSE excluded.status END,
         valid_to = CASE WHEN m.content_hash = excluded.content_hash THEN m.valid_to ELSE excluded.valid_to END,
+        learned_at = CASE WHEN m.content_hash = excluded.content_hash THEN m.learned_at END,
+        analysed_at = CASE WHEN m.content_hash = excluded.content_hash THEN m.analysed_at END,
         memory_type = excluded.memory_type,
         emotional_score = excluded.emotional_score, importance = excluded.importance, version = excluded.version,
         tags = CASE  -- what somebody keeps on purpose stays kept when they reword it
@@ -203,14 +205,3 @@ WHERE <scope> AND (m.user_id, m.id) IN (SELECT * FROM unnest($4::text[], $5::uui
 UPDATE memories AS m SET access_count = m.access_count + u.times, last_accessed = now()
 FROM unnest($1::text[], $2::uuid[], $3::int[]) AS u (user_id, id, times)
 WHERE m.user_id = u.user_id AND m.id = u.id
-
--- name: flag_contradiction
-INSERT INTO contradictions (user_id, id, memory_a, memory_b, explanation)
-VALUES ($1, $2, least($3::uuid, $4::uuid), greatest($3::uuid, $4::uuid), $5)
-ON CONFLICT (user_id, memory_a, memory_b) DO NOTHING
-
--- name: log_run
-INSERT INTO consolidation_runs (id, user_id, job, status, started_at, completed_at, counts, error)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (id) DO UPDATE SET
-    status = excluded.status, completed_at = excluded.completed_at, counts = excluded.counts, error = excluded.error

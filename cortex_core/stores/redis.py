@@ -90,6 +90,7 @@ class RedisStore:
         self._update_session = self._register("update_session")
         self._forget = self._register("forget")
         self._cache_identity = self._register("cache_identity")
+        self._rate = self._register("rate")
 
     def _register(self, name: str) -> AsyncScript:
         text = (files("cortex_core.stores") / "scripts" / f"{name}.lua").read_text("utf-8")
@@ -297,6 +298,14 @@ class RedisStore:
                     pipe.pexpireat(key, expires_at, nx=True)
                     pipe.pexpireat(key, expires_at, gt=True)
                 await pipe.execute()
+
+    async def rate(self, memory: Memory, ttl: int) -> bool:
+        """Let a memory that was rated anew fade that many seconds after it was said; tell whether it is still there."""
+        keys = UserKeys(memory.user_id)
+        expires_at = _milliseconds(memory.created_at + timedelta(seconds=ttl))
+        arguments: list[EncodableT] = [str(memory.id), _write_payload(memory), expires_at, _milliseconds(utc_now())]
+        with self._guard():
+            return bool(await self._rate(keys=[keys.payloads, keys.working], args=arguments))
 
     async def get_working(self, user_id: str) -> list[Memory]:
         """Return what has not faded yet, newest first."""

@@ -87,7 +87,7 @@ class TestRedisAway:
         context = await fragile.get_context("ann", "what is my cat called?")
 
         assert context.degraded == (Degradation.HOT_LAYER,)
-        assert context.identity == {"name": "Ann"}
+        assert context.identity["name"] == "Ann"
         assert context.session["topic"] == "cats"
         assert "My cat is called Miso." in {m.content for m in context.retrieved}
 

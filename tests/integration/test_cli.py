@@ -127,6 +127,24 @@ class TestReplayToForget:
         assert everything["long_term"] == 2
         assert (await cortex("search", "ana", "cello", "--json")).json["memories"] == []
 
+    async def test_stats_tell_what_other_runs_did(self, cortex: Cortex, log: Path):
+        await cortex("replay", str(log))
+        await cortex("search", "ana", "cello")
+
+        told = await cortex("stats", "--hours", "48")
+        for_programs = (await cortex("stats", "--json")).json
+
+        assert (told.code, told.err) == (0, "")
+        lines = {line[:22].strip(): line[23:] for line in told.out.splitlines()}
+        assert (lines["users"], lines["memories"], lines["episodic"]) == ("1", "3", "3")
+        assert lines["stored"].startswith("3, p50 ")
+        assert lines["recalled"].startswith("4, p50 ")
+        assert lines["found something"].endswith("%")
+        assert lines["language model"].startswith("0 calls, $0.00 since ")
+        assert (for_programs["memories_stored"], for_programs["retrievals"], for_programs["error_count"]) == (3, 4, 0)
+        assert len(for_programs["timeline"]) == 24
+        assert (await cortex("stats", "--hours", "721")).code == 2
+
     async def test_bad_lines_are_told_on_stderr_and_by_the_exit_code(self, cortex: Cortex, log: Path):
         with log.open("a") as file:
             file.write("Secret\n")
@@ -176,7 +194,7 @@ class TestCheck:
         lines = result.out.splitlines()
         assert [line.split()[1] for line in lines] == ["config", "redis", "postgres", "embedding", "llm", "dead"]
         assert "pgvector 0." in lines[2]
-        assert "schema 3 of 3" in lines[2]
+        assert "schema 4 of 4" in lines[2]
         assert "384 dimensions" in lines[3]
 
     async def test_a_server_that_is_away_does_not_hide_the_others(self, cortex: Cortex):

@@ -79,7 +79,7 @@ async def test_a_turn_asks_each_server_once(memory: MemoryManager):
     with counted_round_trips(memory) as trips:
         context = await memory.get_context("ann", "what is my cat called?")
 
-    assert context.identity == {"name": "Ann"}
+    assert context.identity["name"] == "Ann"
     assert trips == {"redis": 1, "postgres": 2}, "one statement, after the one that says for whom it is"
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import uuid_utils.compat as uuid7
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -26,7 +25,7 @@ from cortex_core.sql import load_queries
 from cortex_core.stores.postgres import export as module
 from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.postgres.store import PendingWrite
-from tests.harness import Connect, ScriptedEmbedder
+from tests.harness import Connect, ScriptedEmbedder, flag_contradiction
 
 ROOT = Path(__file__).parents[2]
 MARCH, APRIL = datetime(2026, 3, 5, 12, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
@@ -68,7 +67,7 @@ async def fill(memory: MemoryManager, user_id: str, word: str) -> UUID:
     await memory.leave_guild(7, user_id, now=MARCH + timedelta(days=3650))
     await memory.flush()
     [one, two, *_] = await memory.list_memories(user_id)
-    await memory.postgres.flag_contradiction(user_id, uuid7.uuid7(), (one.id, two.id), f"why {word}")
+    await flag_contradiction(memory.postgres.pool, user_id, one.id, two.id, f"why {word}")
     letter = DeadLetter(f"{uuid4()}", f"payload {word}", f"reason {word}", 1, utc_now(), user_id, one.id)
     await memory.postgres.dead_letters.add(letter, acknowledged_at=utc_now())
     return one.id

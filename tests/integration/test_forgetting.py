@@ -14,7 +14,7 @@ from cortex_core.ingestion.intake import memory_id_of
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.postgres.rows import to_json
-from tests.harness import Connect, eventually
+from tests.harness import Connect, eventually, flag_contradiction
 
 CANARY = "xylocanary"
 STEM = "xylocanar"
@@ -106,7 +106,7 @@ async def test_it_is_found_neither_by_words_nor_by_likeness_nor_in_its_project(
     await memory.flush()
     memory_id, other_id = UUID(told.memory_id), UUID(other.memory_id)
     fact = await memory.update_identity("ann", "secret", "kept")
-    await memory.postgres.flag_contradiction("ann", uuid7.uuid7(), (memory_id, other_id), f"{CANARY} or not")
+    await flag_contradiction(memory.postgres.pool, "ann", memory_id, other_id, f"{CANARY} or not")
     letter = DeadLetter("1-1", CANARY, "why", 1, datetime.now(UTC), "ann", memory_id)
     await memory.postgres.dead_letters.add(letter, acknowledged_at=datetime.now(UTC))
     async with connect() as connection:
@@ -366,7 +366,7 @@ class TestEditsToNothing:
         await memory.flush()
 
         assert [m.content for m in await memory.list_memories("ann")] == ["I love coffee"]
-        assert [m.content for m in (await memory.get_context("ann")).working] == ["I love coffee"]
+        assert (await memory.get_context("ann")).working == []  # an edit of what isn't there is for Postgres to place
 
     @pytest.mark.parametrize("is_refilled", [False, True])
     async def test_an_earlier_one_that_is_still_on_its_way_stays_gone(
@@ -377,13 +377,13 @@ class TestEditsToNothing:
         await idle.forget_source("m1", owner="ann", edited_at=self.EMPTIED)
         if is_refilled:
             await idle.store("ann", "I love coffee", source_id="m1", edited_at=self.REFILLED)
-        left = ["I love coffee"] if is_refilled else []
-        assert [m.content for m in (await idle.get_context("ann")).working] == left
+        assert (await idle.get_context("ann")).working == []
 
         await write_journal(memory_config, embedder)
 
+        left = ["I love coffee"] if is_refilled else []
         assert [m.content for m in await idle.list_memories("ann")] == left
-        assert [m.content for m in (await idle.get_context("ann")).working] == left
+        assert (await idle.get_context("ann")).working == []
 
     async def test_one_that_arrives_late_leaves_a_later_one_alone(self, memory: MemoryManager):
         await memory.store("ann", "I love coffee", source_id="m1", edited_at=self.REFILLED)
@@ -393,7 +393,6 @@ class TestEditsToNothing:
 
         assert [receipt.total for receipt in receipts] == [0]
         assert [m.content for m in await memory.list_memories("ann")] == ["I love coffee"]
-        assert [m.content for m in (await memory.get_context("ann")).working] == ["I love coffee"]
 
 
 async def test_dead_letters_go_too(memory: MemoryManager, connect: Connect, raw_redis: redis.Redis):

@@ -17,7 +17,7 @@ from cortex_core import Audience, Memory, MemoryConfig, MemoryManager, MemorySta
 from cortex_core.models import MAX_VERSION, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import ScriptedEmbedder, eventually
+from tests.harness import ScriptedEmbedder, eventually, flag_contradiction
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 STORY = "My sister Ann lives in Lisbon."
@@ -221,7 +221,7 @@ class TestIdentity:
 
     async def test_a_deletion_that_is_out_of_date_takes_nothing_along(self, memory: MemoryManager, owner: str):
         source = f"m-{owner}"
-        await memory.store(owner, "I live in Lisbon", source_id=source, edited_at=utc_now())
+        await memory.store(owner, "Tram 28 was late again", source_id=source, edited_at=utc_now())
         await memory.flush()
         [stands] = await memory.list_memories(owner)
         async with memory.postgres.pool.connection() as connection:
@@ -300,7 +300,7 @@ async def test_exactly_what_the_rule_says_remains(memory: MemoryManager, life: L
         ]
     for pair in life.contradictions:
         one, other = (ids[number] for number in pair)
-        await memory.postgres.flag_contradiction(owner, uuid7.uuid7(), (one, other), "why")
+        await flag_contradiction(memory.postgres.pool, owner, one, other, "why")
 
     receipt = await memory.forget(owner, [ids[number] for number in life.forgotten])
 
@@ -319,7 +319,7 @@ async def test_exactly_what_the_rule_says_remains(memory: MemoryManager, life: L
     assert {fact.id: fact.audience for fact in await memory.postgres.identity.list_current(owner)} == facts_kept
 
     async with memory.postgres.pool.connection() as connection:
-        pairs = await connection.fetch("SELECT memory_a, memory_b FROM contradictions WHERE user_id = $1", owner)
+        pairs = await connection.fetch("SELECT memory_a, memory_b FROM contradictions WHERE owner_a = $1", owner)
         links = await connection.fetch("SELECT fact_id, memory_id FROM evidence WHERE user_id = $1", owner)
     pairs_kept = {frozenset(ids[number] for number in pair) for pair in life.contradictions if pair <= kept}
     assert {frozenset(row.values()) for row in pairs} == pairs_kept

@@ -22,7 +22,6 @@ from cortex_core import (
     StoreUnavailableError,
 )
 from cortex_core.late_interaction import Embedding
-from cortex_core.models import Run, utc_now
 from cortex_core.stores.postgres.candidates import Inquiry
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
 from tests.harness import Connect, own
@@ -300,30 +299,6 @@ async def test_accesses_are_counted_for_the_right_memory_only(store: PostgresSto
     assert (await store.get("ann", used.id)).access_count == 3
     assert (await store.get("ann", used.id)).last_accessed is not None
     assert (await store.get("ann", unused.id)).access_count == 0
-
-
-async def test_contradictions_are_flagged_once_in_either_order(store: PostgresStore, connect: Connect):
-    one, other = a_memory("one"), a_memory("other")
-    await store.write([PendingWrite(one), PendingWrite(other)])
-
-    assert await store.flag_contradiction("ann", uuid7.uuid7(), (one.id, other.id), "why")
-    assert not await store.flag_contradiction("ann", uuid7.uuid7(), (other.id, one.id), "why")
-    with pytest.raises(StoreDataError):
-        await store.flag_contradiction("ben", uuid7.uuid7(), (one.id, other.id), "foreign")
-    async with connect() as connection:
-        assert await connection.fetchval("SELECT count(*) FROM contradictions") == 1
-
-
-async def test_runs_are_logged_from_start_to_end(store: PostgresStore, connect: Connect):
-    run = Run(job="patterns")
-    await store.log_consolidation(run)
-    await store.log_consolidation(
-        run.model_copy(update={"status": "succeeded", "completed_at": utc_now(), "counts": {"a": 1}})
-    )
-
-    async with connect() as connection:
-        [row] = await connection.fetch("SELECT status, completed_at IS NOT NULL AS done FROM consolidation_runs")
-    assert (row["status"], row["done"]) == ("succeeded", True)
 
 
 class TestEmbeddingSpace:

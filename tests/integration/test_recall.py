@@ -320,7 +320,7 @@ class TestContext:
 
         block = (await shared.get_context(owner, "What is my cat called?")).to_prompt_string()
 
-        [cat] = [line for line in block.splitlines() if "Miso" in line]
+        [cat] = [line for line in block.splitlines() if "called Miso" in line]
         [printer] = [line for line in block.splitlines() if "toner" in line]
         assert not cat.endswith("(weak match)")
         assert printer.endswith("(weak match)")

@@ -15,8 +15,9 @@ from tests.isolation.walls import ScatteringEmbedder
 T = TypeVar("T")
 
 _TABLES = (
-    "contradictions, evidence, identity_facts, memory_pieces, memories, sessions, tombstones, forgotten_contents, "
-    "owners, common_words, channels, project_invitations, project_members, projects"
+    "contradictions, derivations, changes, consolidation_runs, leases, corrections, evidence, identity_facts, "
+    "memory_pieces, memories, sessions, tombstones, forgotten_contents, owners, common_words, channels, "
+    "project_invitations, project_members, projects"
 )
 
 

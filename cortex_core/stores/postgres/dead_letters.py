@@ -58,6 +58,11 @@ class DeadLetters:
             payload: str | None = await connection.fetchval(_SQL["take"], letter_id)
         return payload
 
+    async def drop(self, entry_id: str) -> None:
+        """Remove a letter by the name that it was given."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["drop"], entry_id)
+
     async def count(self) -> int:
         """Return how many there are."""
         async with self._pool.connection() as connection:

@@ -16,7 +16,7 @@ from cortex_core.stores.postgres.connection import Connection, Pool
 _SQL = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
 
-_PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
+PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
 _MOST_DEADLOCKS = 5
 
 
@@ -43,7 +43,9 @@ class Erasure:
     async def erase(self, user_id: str, memory_ids: Sequence[UUID], *, up_to_version: int = MAX_VERSION) -> Erased:
         """Delete memories up to a version, what was learned from them alone, their contradictions and dead letters.
 
-        Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so.
+        Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so. A
+        summary of what is forgotten goes, and what else it stood for is active again; a summary that is forgotten
+        itself takes all that with it.
         """
         forgotten_at = _time_of(up_to_version)
 
@@ -51,11 +53,16 @@ class Erasure:
             await connection.execute(_SQL["take_time"])
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(_SQL["bury"], user_id, memory_ids, up_to_version, forgotten_at)
-            rows = await connection.fetch(_SQL["list_doomed"], user_id, memory_ids, up_to_version)
-            doomed = [row["id"] for row in rows]
+            rows = await connection.fetch(_SQL["list_meant"], user_id, memory_ids, up_to_version)
+            meant = [row["id"] for row in rows]
+            derived = await _list_derived(connection, user_id, meant)
+            doomed = meant + derived
+            await connection.execute(_SQL["bury"], user_id, meant, up_to_version, forgotten_at)
+            await connection.execute(_SQL["bring_back"], user_id, derived)
             facts = await _erase_facts_resting_on(connection, user_id, doomed, forgotten_at)
             contradictions = await connection.fetch(_SQL["delete_contradictions"], user_id, doomed)
-            await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, doomed, timeout=_PATIENCE_SECONDS)
+            await connection.execute(_SQL["delete_derived"], user_id, derived)
+            await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, meant, timeout=PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
             await connection.execute(_SQL["forget_common_words"], user_id)
             return Erased(tuple(doomed), facts, len(contradictions), len(letters))
@@ -80,13 +87,14 @@ class Erasure:
             await connection.execute(_SQL["mark_owner"], user_id, forgotten_at)
             facts = await connection.fetch(_SQL["delete_all_facts"], user_id, forgotten_at)
             contradictions = await connection.fetch(_SQL["delete_all_contradictions"], user_id)
-            rows = await connection.fetch(_SQL["delete_all_memories"], user_id, forgotten_at, timeout=_PATIENCE_SECONDS)
+            rows = await connection.fetch(_SQL["delete_all_memories"], user_id, forgotten_at, timeout=PATIENCE_SECONDS)
             gone = tuple(row["id"] for row in rows)
-            await connection.execute(_SQL["bury"], user_id, gone, MAX_VERSION, forgotten_at, timeout=_PATIENCE_SECONDS)
+            await connection.execute(_SQL["bury"], user_id, gone, MAX_VERSION, forgotten_at, timeout=PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, None)
             await connection.execute(_SQL["delete_session"], user_id)
             await connection.execute(_SQL["forget_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
+            await connection.execute(_SQL["delete_leases"], user_id)
             return Erased(gone, len(facts), len(contradictions), len(letters))
 
         return await self._insist(work)
@@ -106,6 +114,14 @@ class Erasure:
                         return await work(connection)
             async with connection.transaction():
                 return await work(connection)
+
+
+async def _list_derived(connection: Connection, user_id: str, meant: Sequence[UUID]) -> list[UUID]:
+    """Return what was drawn from memories that go, and what was drawn from that."""
+    derived: list[UUID] = []
+    while rows := await connection.fetch(_SQL["list_drawn_from"], user_id, [*meant, *derived]):
+        derived += [row["id"] for row in rows]
+    return derived
 
 
 async def _erase_facts_resting_on(

@@ -15,7 +15,8 @@ from cortex_core.stores.postgres.rows import to_memory
 _SQL = load_queries("export")
 _PAGE = 200
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC), UUID(int=0)
-_BEHIND_THE_WALL = ("contradiction", "dead_letter", "departure")
+_AS_THE_PERSON = ("session", "correction")
+_BEHIND_THE_WALL = ("derivation", "contradiction", "run", "dead_letter", "departure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class PersonalData:
             return list(await connection.fetch(_SQL["facts"], user_id))
 
     async def list_others(self, user_id: str) -> list[ExportedRow]:
-        """Return the session, contradictions, writes that failed and servers left."""
+        """Return the session, questions to the person, what upkeep made, writes that failed and servers left."""
+        found: list[ExportedRow] = []
         async with self._pool.reading_as(user_id) as connection:
-            found = [ExportedRow("session", row) for row in await connection.fetch(_SQL["session"], user_id)]
+            for kind in _AS_THE_PERSON:
+                found += [ExportedRow(kind, row) for row in await connection.fetch(_SQL[kind], user_id)]
         async with self._pool.connection() as connection:
             for kind in _BEHIND_THE_WALL:
                 found += [ExportedRow(kind, row) for row in await connection.fetch(_SQL[kind], user_id)]

@@ -1,6 +1,8 @@
-"""Identity facts: each attribute's current value, and every value it had before."""
+"""Identity facts: what holds now, what held before, and what was believed when."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -8,32 +10,48 @@ from pydantic import JsonValue
 
 from cortex_core.audience import Audience
 from cortex_core.errors import InvalidInputError
-from cortex_core.models import Fact, Memory
+from cortex_core.models import Fact, Memory, utc_now
 from cortex_core.sql import load_queries
-from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.connection import Connection, Pool
 from cortex_core.stores.postgres.rows import to_fact, to_json, to_memory
 
 _SQL = load_queries("identity")
 _MEMORIES = load_queries("memories")
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A value that somebody sets by hand.
+
+    Attributes:
+        key: What spellings of the value have in common.
+        memory: States it, and is kept as its evidence.
+    """
+
+    fact_id: UUID
+    value: JsonValue
+    key: str
+    has_many: bool
+    memory: Memory
+
+
 class IdentityFacts:
-    """The table `identity_facts` and the evidence that its rows rest on."""
+    """The table `identity_facts` and the evidence that its rows rest on; of the owner, unless told otherwise."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def list_current(self, user_id: str) -> list[Fact]:
-        """Return what holds now, by attribute."""
-        async with self._pool.reading_as(user_id) as connection:
-            rows = await connection.fetch(_SQL["current"], user_id)
-        return [to_fact(row) for row in rows]
+        """Return what holds now, by attribute, the values of each in the order in which they were learned."""
+        return await self._list("current", user_id)
 
-    async def list_history(self, user_id: str, attribute: str | None = None) -> list[Fact]:
-        """Return everything that ever held, oldest first."""
-        async with self._pool.reading_as(user_id) as connection:
-            rows = await connection.fetch(_SQL["history"], user_id, attribute)
-        return [to_fact(row) for row in rows]
+    async def list_as_of(self, user_id: str, at: datetime) -> list[Fact]:
+        """Return what was taken to hold at that time, in the same order."""
+        return await self._list("as_of", user_id, at)
+
+    async def list_history(self, user_id: str, attribute: str | None = None, *, key: str | None = None) -> list[Fact]:
+        """Return everything that ever held, or each time at which one value did, oldest first."""
+        return await self._list("history", user_id, attribute, key)
 
     async def list_evidence(self, user_id: str) -> dict[UUID, list[Memory]]:
         """Return what the current facts rest on, by fact."""
@@ -44,26 +62,19 @@ class IdentityFacts:
             evidence.setdefault(row["fact_id"], []).append(to_memory(row))
         return evidence
 
-    async def set_audience(self, user_id: str, attribute: str, audience: Audience) -> bool:
-        """Set where an attribute's current fact may surface and tell whether there is one."""
+    async def set_audience(self, user_id: str, attribute: str, audience: Audience, *, key: str | None = None) -> bool:
+        """Set where an attribute's current values, or one of them, may surface and tell whether there is one."""
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            current = [row for row in await connection.fetch(_SQL["current"], user_id) if row["attribute"] == attribute]
-            for fact in current:
-                await connection.execute(_SQL["set_audience"], user_id, fact["id"], str(audience))
+            changed = await connection.fetch(_SQL["set_audience_of_values"], user_id, attribute, key, str(audience))
+            for fact in changed:
                 await connection.execute(_SQL["set_audience_of_evidence"], user_id, fact["id"], str(audience))
-        return bool(current)
+        return bool(changed)
 
-    async def list_statements(self, user_id: str, attribute: str) -> list[UUID]:
+    async def list_statements(self, user_id: str, attribute: str, *, key: str | None = None) -> list[UUID]:
         """Return the memories that state what an attribute is or was, apart from what was said in conversations."""
         async with self._pool.reading_as(user_id) as connection:
-            return [row["id"] for row in await connection.fetch(_SQL["list_statements"], user_id, attribute)]
-
-    async def delete(self, user_id: str, attribute: str) -> int:
-        """Delete an attribute with its history and return how many facts that were."""
-        async with self._pool.transaction() as connection:
-            await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            return len(await connection.fetch(_SQL["delete"], user_id, attribute))
+            return [row["id"] for row in await connection.fetch(_SQL["list_statements"], user_id, attribute, key)]
 
     async def retire_evidence(self, user_id: str, memory_id: UUID, *, at: datetime) -> bool:
         """End a memory, and the facts that rest on it alone, at that time, and tell whether there is such a memory."""
@@ -71,7 +82,7 @@ class IdentityFacts:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             for fact in await connection.fetch(_SQL["list_resting_on"], user_id, memory_id):
                 if fact["rests_on_it_alone"]:
-                    await connection.execute(_SQL["end"], user_id, fact["id"], at)
+                    await connection.execute(_SQL["end"], user_id, fact["id"], at, at)
             return await connection.fetchval(_MEMORIES["retire"], user_id, memory_id, at) is not None
 
     async def set_memory_audience(self, user_id: str, memory_id: UUID, audience: Audience) -> bool:
@@ -83,32 +94,76 @@ class IdentityFacts:
                 await connection.execute(_SQL["set_audience"], user_id, fact["id"], str(narrowest))
             return await connection.fetchval(_MEMORIES["set_audience"], user_id, memory_id, str(audience)) is not None
 
-    async def supersede(
+    async def set_values(
         self,
         user_id: str,
-        fact_id: UUID,
         attribute: str,
-        value: JsonValue,
+        statements: Sequence[Statement],
         *,
         confidence: float,
-        valid_from: datetime,
-        evidence: Memory,
-    ) -> Fact:
-        """End the attribute's current fact, add the new one and store the memory it rests on, all or nothing."""
+        source: str,
+        instead_of: Sequence[str] | None = None,
+    ) -> list[Fact]:
+        """Let these values hold from now on, each with the memory that states it, all or nothing.
+
+        Args:
+            user_id: The owner.
+            attribute: What they are values of.
+            statements: At least one.
+            confidence: How sure one is.
+            source: How it is known.
+            instead_of: The keys of the values that end, among many; all of the attribute's if that is None.
+        """
+        now = utc_now()
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            older = await connection.fetchval(_SQL["end_current"], user_id, attribute, valid_from)
-            replaced = None
-            if older is not None:
-                replaced = await connection.fetchval(_SQL["supersede_evidence"], user_id, older, valid_from)
-            memory = evidence.model_copy(update={"supersedes": replaced})
-            [written] = await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], [None], None)
-            if written["outcome"] == "forgotten":
-                raise InvalidInputError("This was forgotten before, or its owner opted out, and stays so.")
-            [row] = await connection.fetch(
-                _SQL["add"],
-                user_id, fact_id, attribute, json.dumps(value), confidence, evidence.audience, evidence.source,
-                valid_from, older,
-            )  # fmt: skip
-            await connection.execute(_SQL["add_evidence"], user_id, fact_id, memory.id)
-        return to_fact(row)
+            keys = None if instead_of is None else [*instead_of, *(s.key for s in statements)]
+            rows = await connection.fetch(_SQL["end_values"], user_id, attribute, now, keys)
+            ended = {row["value_key"]: row["id"] for row in rows}
+            replaced = {
+                fact_id: await connection.fetchval(_SQL["supersede_evidence"], user_id, fact_id, now)
+                for fact_id in ended.values()
+            }
+            others_hold = bool(await connection.fetchval(_SQL["others_hold"], user_id, attribute))
+            only = next(iter(ended.values())) if len(ended) == len(statements) == 1 else None
+            facts = []
+            for statement in statements:
+                older = ended.get(statement.key, only)
+                memory = statement.memory.model_copy(update={"supersedes": replaced.get(older) if older else None})
+                await _write(connection, memory)
+                [row] = await connection.fetch(
+                    _SQL["add"],
+                    user_id, statement.fact_id, "", attribute, json.dumps(statement.value), statement.key,
+                    statement.has_many or others_hold, confidence, memory.audience, source, now, None, older, now,
+                )  # fmt: skip
+                await connection.execute(_SQL["add_evidence"], user_id, statement.fact_id, [memory.id])
+                facts.append(to_fact(row))
+        return facts
+
+    async def _list(self, query: str, user_id: str, *arguments: object) -> list[Fact]:
+        async with self._pool.reading_as(user_id) as connection:
+            return [to_fact(row) for row in await connection.fetch(_SQL[query], user_id, *arguments)]
+
+
+async def withdraw_edited(connection: Connection, edited: Sequence[tuple[str, UUID]]) -> None:
+    """Take back what was learned from words that were edited away alone, within the transaction of the edit.
+
+    What it had superseded holds again. The new words have not been read yet.
+    """
+    if not edited:
+        return
+    owners, ids = [owner for owner, _ in edited], [memory_id for _, memory_id in edited]
+    await connection.execute(_SQL["drop_questions"], owners, ids)
+    lost = await connection.fetch(_SQL["drop_evidence"], owners, ids)
+    if not lost:
+        return
+    facts = [row["fact_id"] for row in lost]
+    withdrawn = await connection.fetch(_SQL["withdraw"], [row["user_id"] for row in lost], facts)
+    gone = [row for row in withdrawn if row["valid_to"] is None and row["supersedes"] is not None]
+    await connection.execute(_SQL["restore"], [row["user_id"] for row in gone], [row["supersedes"] for row in gone])
+
+
+async def _write(connection: Connection, memory: Memory) -> None:
+    [written] = await connection.fetch(_MEMORIES["write"], to_json([(memory, None)]), [None], [None], None)
+    if written["outcome"] == "forgotten":
+        raise InvalidInputError("This was forgotten before, or its owner opted out, and stays so.")

@@ -15,8 +15,8 @@ _MEMORY_COLUMNS = (
     "supersedes", "source", "source_id", "channel_id", "position", "metadata", "version",
 )  # fmt: skip
 _FACT_COLUMNS = (
-    "id", "user_id", "attribute", "value", "confidence", "audience", "source", "valid_from", "valid_to", "supersedes",
-    "recorded_at",
+    "id", "user_id", "subject", "attribute", "value", "has_many", "confidence", "audience", "source", "valid_from",
+    "valid_to", "supersedes", "recorded_at", "ended_at",
 )  # fmt: skip
 
 

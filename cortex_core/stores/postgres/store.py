@@ -11,20 +11,29 @@ from cortex_core.audience import Audience
 from cortex_core.config import PostgresConfig
 from cortex_core.errors import InvalidInputError
 from cortex_core.late_interaction import Embedding
-from cortex_core.models import Memory, MemoryStatus, MemoryType, Run, Vector
+from cortex_core.models import Memory, MemoryStatus, MemoryType, Vector
 from cortex_core.sql import load_queries
+from cortex_core.stores.postgres.activity import Activity
 from cortex_core.stores.postgres.candidates import CandidateSearch
 from cortex_core.stores.postgres.channels import Channels
 from cortex_core.stores.postgres.connection import Pool
+from cortex_core.stores.postgres.contradictions import Contradictions
+from cortex_core.stores.postgres.corrections import Corrections
 from cortex_core.stores.postgres.dead_letters import DeadLetters
+from cortex_core.stores.postgres.derivations import Derivations
 from cortex_core.stores.postgres.erasure import Erasure
-from cortex_core.stores.postgres.identity import IdentityFacts
+from cortex_core.stores.postgres.identity import IdentityFacts, withdraw_edited
+from cortex_core.stores.postgres.importance import Importance
 from cortex_core.stores.postgres.large_owners import LargeOwners
+from cortex_core.stores.postgres.learning import Learning
+from cortex_core.stores.postgres.leases import Leases
 from cortex_core.stores.postgres.preferences import PreferenceRows
 from cortex_core.stores.postgres.projects import Projects
 from cortex_core.stores.postgres.rows import to_json, to_memory
+from cortex_core.stores.postgres.runs import Runs
 from cortex_core.stores.postgres.scope import Scope
 from cortex_core.stores.postgres.sessions import SessionStates
+from cortex_core.stores.postgres.spending import Spending
 from cortex_core.stores.postgres.vectors import Vectors
 
 _SQL = load_queries("memories")
@@ -86,6 +95,15 @@ class PostgresStore:
         preferences: What people wish for all that they say.
         projects: Shared memories and their people.
         channels: What channels feed and read.
+        spending: What language models were asked, and may be.
+        activity: What is done and what there is, in figures.
+        importance: How important memories are by now.
+        leases: Who works on an owner.
+        learning: What is to be read for facts, and the transaction in which they are learned.
+        corrections: Questions to people about what is known of them.
+        runs: What background work did, and how it is taken back.
+        derivations: What was drawn from memories.
+        contradictions: Pairs of memories that can't both be true.
     """
 
     def __init__(self, config: PostgresConfig) -> None:
@@ -100,6 +118,15 @@ class PostgresStore:
         self.preferences = PreferenceRows(self.pool)
         self.projects = Projects(self.pool)
         self.channels = Channels(self.pool)
+        self.spending = Spending(self.pool)
+        self.activity = Activity(self.pool)
+        self.importance = Importance(self.pool)
+        self.leases = Leases(self.pool)
+        self.learning = Learning(self.pool)
+        self.corrections = Corrections(self.pool)
+        self.runs = Runs(self.pool)
+        self.derivations = Derivations(self.pool, self.vectors)
+        self.contradictions = Contradictions(self.pool, self.vectors, self.derivations, self.runs)
 
     async def connect(self) -> None:
         """Open the pool."""
@@ -128,6 +155,9 @@ class PostgresStore:
             rows = await connection.fetch(
                 _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, signs, model
             )
+            written = [p.memory for p, row in zip(pending, rows, strict=True) if row["outcome"] == WriteOutcome.WRITTEN]
+            await withdraw_edited(connection, [(m.user_id, m.id) for m in written if m.version])
+            await self.derivations.withdraw_stale(connection, [m for m in written if m.version])
         return [WriteOutcome(row["outcome"]) for row in rows]
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
@@ -231,17 +261,3 @@ class PostgresStore:
         owners, ids = zip(*accesses, strict=True)
         async with self.pool.connection() as connection:
             await connection.execute(_SQL["count_accesses"], owners, ids, list(accesses.values()))
-
-    async def flag_contradiction(self, user_id: str, contradiction_id: UUID, pair: tuple[UUID, UUID], why: str) -> bool:
-        """Record that two memories can't both be true and tell whether that is news."""
-        async with self.pool.connection() as connection:
-            status = await connection.execute(_SQL["flag_contradiction"], user_id, contradiction_id, *pair, why)
-        return bool(status.endswith(" 1"))
-
-    async def log_consolidation(self, run: Run) -> None:
-        """Record the start or the end of a run of background work."""
-        async with self.pool.connection() as connection:
-            await connection.execute(
-                _SQL["log_run"],
-                run.id, run.user_id, run.job, run.status, run.started_at, run.completed_at, run.counts, run.error,
-            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Upkeep behind the scenes: what was said becomes knowledge, patterns and summaries."""

@@ -1,0 +1,108 @@
+-- What is drawn from memories: summaries, patterns, merged memories.
+
+-- fragment: compactable
+-- An owner's episodes of whole weeks (Monday to Sunday, UTC) before $2, in groups that may share a summary: one week, one
+-- audience, one project, one place. Nothing that somebody keeps on purpose, that a fact rests on, or that somebody brought
+-- back by undoing a run; of projects only where the owner may tell them something now.
+SELECT m.*, date_trunc('week', m.created_at, 'UTC') AS week
+FROM memories AS m
+WHERE m.user_id = $1 AND m.memory_type = 'episodic' AND m.status = 'active' AND m.created_at < $2
+    AND 'pinned' <> ALL (m.tags)
+    -- NOT IN, which is worked out once: a join would be looked up for each memory where statistics are young.
+    AND m.id NOT IN (SELECT e.memory_id FROM evidence AS e WHERE e.user_id = $1)
+    AND m.id NOT IN (
+        SELECT c.target
+        FROM changes AS c JOIN consolidation_runs AS r ON r.id = c.run_id
+        WHERE c.user_id = $1 AND c.kind = 'memory archived' AND r.undone_at IS NOT NULL
+    )
+    AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = $1 AND o.opted_out_at IS NOT NULL)
+    AND (m.project_id IS NULL OR m.project_id IN (
+        SELECT p.project_id
+        FROM project_members AS p JOIN projects AS q ON q.id = p.project_id
+        WHERE p.user_id = $1 AND q.archived_at IS NULL
+    ))
+
+-- name: list_compactable
+-- $3 how many there must be at least in all, $4 in a group, $5 the most; whole groups but the last.
+WITH offered AS MATERIALIZED (
+    SELECT id, created_at, week, audience, project_id, said_in FROM ({{compactable}}) AS m
+), grouped AS (
+    SELECT
+        *, count(*) OVER () AS in_all, count(*) OVER (PARTITION BY week, audience, project_id, said_in) AS in_group
+    FROM offered
+), chosen AS (
+    SELECT * FROM grouped
+    WHERE in_all >= $3 AND in_group >= $4
+    ORDER BY week, audience, project_id, said_in, created_at, id
+    LIMIT $5
+)
+SELECT m.*, c.week
+FROM chosen AS c JOIN memories AS m ON m.user_id = $1 AND m.id = c.id
+ORDER BY c.week, m.audience, m.project_id, m.said_in, m.created_at, m.id
+
+-- name: list_unchanged
+-- Of the memories $3 with the versions $4, those that may still be compacted, as `list_compactable` has it.
+SELECT m.id
+FROM ({{compactable}}) AS m
+JOIN unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[]) AS s (id, version, audience, project_id) USING (id)
+WHERE m.version = s.version AND m.audience = s.audience AND m.project_id IS NOT DISTINCT FROM s.project_id
+
+-- name: lock
+SELECT id, status, created_at, valid_from, valid_to
+FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE
+
+-- name: drop_misplaced
+-- A project takes nothing from who left it; then nothing is drawn either. $3 the project that it was drawn for.
+DELETE FROM memories WHERE user_id = $1 AND id = $2 AND project_id IS DISTINCT FROM $3 RETURNING id
+
+-- name: add
+-- $2 what was drawn, $3 from which memories.
+INSERT INTO derivations (user_id, derived_id, source_id) SELECT $1, $2, unnest($3::uuid[]) ON CONFLICT DO NOTHING
+
+-- name: archive
+UPDATE memories SET status = 'archived', updated_at = now() WHERE user_id = $1 AND id = ANY($2::uuid[])
+
+-- name: list_sources
+-- What a memory was drawn from, oldest first.
+SELECT m.*
+FROM derivations AS d JOIN memories AS m ON m.user_id = d.user_id AND m.id = d.source_id
+WHERE d.user_id = $1 AND d.derived_id = $2
+ORDER BY m.created_at, m.id
+
+-- name: withdraw_stale
+-- Of the memories named by owner ($1) and id ($2), which were edited: one that had been archived and now reads otherwise is
+-- a new statement, and what had been summarised with it speaks for itself again.
+WITH stale AS (
+    SELECT DISTINCT r.user_id, r.id
+    FROM unnest($1::text[], $2::uuid[]) AS s (user_id, id)
+    JOIN memories AS m ON m.user_id = s.user_id AND m.id = s.id AND m.status = 'active'
+    JOIN derivations AS d ON d.user_id = m.user_id AND d.source_id = m.id
+    JOIN memories AS r ON r.user_id = d.user_id AND r.id = d.derived_id AND r.source = 'compaction' AND r.status = 'active'
+), restored AS (
+    UPDATE memories AS m SET status = 'active', updated_at = now()
+    FROM stale AS s JOIN derivations AS d ON d.user_id = s.user_id AND d.derived_id = s.id
+    WHERE m.user_id = d.user_id AND m.id = d.source_id AND m.status = 'archived'
+)
+DELETE FROM memories AS m USING stale AS s WHERE m.user_id = s.user_id AND m.id = s.id
+
+-- name: list_recent_episodes
+-- What an owner said since $2, in their own words, the latest first: $3 the most.
+SELECT m.*
+FROM memories AS m
+WHERE m.user_id = $1 AND m.memory_type = 'episodic' AND m.status = 'active' AND m.created_at >= $2
+    AND coalesce(m.author_id, m.user_id) = m.user_id
+    AND NOT EXISTS (SELECT FROM owners AS o WHERE o.user_id = m.user_id AND o.opted_out_at IS NOT NULL)
+ORDER BY m.created_at DESC, m.id DESC
+LIMIT $3
+
+-- name: hold_evidence
+-- Those of the memories $2 that still stand, kept as they are until the transaction ends.
+SELECT * FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND status = 'active' ORDER BY created_at, id FOR SHARE
+
+-- name: list_patterns
+-- All that were ever drawn, also those that were taken back: $2 the most.
+SELECT id, content, audience, project_id, status, embedding, embedding_model_id
+FROM memories
+WHERE user_id = $1 AND source = 'consolidation'
+ORDER BY created_at DESC, id DESC
+LIMIT $2
