@@ -18,7 +18,14 @@ from discord.ext import commands
 from cortex_core import CortexError, MemoryManager, load_config
 from cortex_core.signals import Interrupted, run_until_signal
 
-EXTENSIONS = ("cortex_cogs.memory", "cortex_cogs.clara", "cortex_cogs.projects", "cortex_cogs.channels")
+EXTENSIONS = (
+    "cortex_cogs.memory",
+    "cortex_cogs.clara",
+    "cortex_cogs.projects",
+    "cortex_cogs.channels",
+    "cortex_cogs.contradictions",
+    "cortex_cogs.admin",
+)
 
 log = logging.getLogger("cortex.clara")
 

@@ -304,6 +304,7 @@ def _clara(memory: MemoryManager) -> "commands.Bot":
     """
     module = import_module("cortex_bot" if __name__ == "cortex_playground" else "bot")
     clara: commands.Bot = module.Clara(memory, extra_names=True)
+    clara.owner_id = SAM_ID  # who runs her here; on Discord the application's owner does
     return clara
 
 

@@ -4,7 +4,7 @@ import json
 
 from pydantic import JsonValue
 
-from cortex_core import Audience, Memory, MemoryType
+from cortex_core import Audience, Fact, Memory, MemoryType
 from cortex_core.knowledge.identity import ProfileEntry
 
 from ._errors import Interaction
@@ -20,6 +20,17 @@ def describe_line(line: ProfileEntry) -> str:
     details += [_cite(memory) for memory in _said_in_conversation(line.evidence)[-1:]]
     name = shown_name(fact.attribute, MAX_NAME_CHARS)
     return f"**{name}**\n{quote(value_text(fact.value))}\n{' · '.join(details)}"
+
+
+def label_of_line(line: ProfileEntry) -> str:
+    """Return what a line is called in a menu; where there are many values, with its own."""
+    fact = line.fact
+    return f"{fact.attribute}: {value_text(fact.value)}" if fact.has_many else fact.attribute
+
+
+def one_of_many(fact: Fact) -> JsonValue:
+    """Return the value that tells a fact from others of its attribute; None where it is the only one."""
+    return fact.value if fact.has_many else None
 
 
 def _cite(memory: Memory) -> str:

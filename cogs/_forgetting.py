@@ -7,8 +7,9 @@ from weakref import WeakSet
 import discord
 from discord.ui import Button, Select, TextInput
 
-from cortex_core import Memory, MemoryManager, Receipt
+from cortex_core import Fact, Memory, MemoryManager, Receipt
 
+from ._attributes import one_of_many
 from ._errors import Interaction
 from ._messages import owner_id_of
 from ._people import with_todays_names
@@ -101,12 +102,12 @@ class ForgetSome(_Dialog):
         self.confirm.disabled = not self._chosen
 
 
-class ForgetAttribute(_Dialog):
-    """Asks before an attribute of the identity is erased.
+class ForgetFact(_Dialog):
+    """Asks before something that is durably known is erased.
 
     Args:
-        attribute: Its name.
-        entry: What is known under it, as it is shown.
+        fact: What is known.
+        entry: The same as it is shown.
     """
 
     def __init__(
@@ -114,26 +115,29 @@ class ForgetAttribute(_Dialog):
         interaction: Interaction,
         open_views: WeakSet[OwnedView],
         memory: MemoryManager,
-        attribute: str,
+        fact: Fact,
         entry: str,
     ) -> None:
         super().__init__(interaction, open_views, memory)
-        self._attribute = attribute
+        self._fact = fact
         self._entry = entry
 
     async def ask(self) -> None:
         """Show what is about to go, and what isn't."""
-        note = "Every value that it ever had goes too. What you said about it in conversations stays: `/memory forget`."
+        history = "" if self._fact.has_many else "Every value that it ever had goes too. "
+        note = f"{history}What you said about it in conversations stays: `/memory forget`."
         await self.show(embed=list_embed("Forget this for good?", [self._entry, note]))
 
     @discord.ui.button(label="Forget it", style=discord.ButtonStyle.danger, custom_id="cortex:v1:forget-line:confirm")
-    async def confirm(self, interaction: Interaction, _: Button["ForgetAttribute"]) -> None:
+    async def confirm(self, interaction: Interaction, _: Button["ForgetFact"]) -> None:
         """Erase it and show the receipt."""
         await self.accept(interaction)
-        await self.carry_out(self._memory.forget_identity(owner_id_of(interaction.user.id), self._attribute))
+        owner, fact = owner_id_of(interaction.user.id), self._fact
+        value = one_of_many(fact)
+        await self.carry_out(self._memory.forget_identity(owner, fact.attribute, value=value))
 
     @discord.ui.button(label="Cancel", custom_id="cortex:v1:forget-line:cancel")
-    async def cancel(self, interaction: Interaction, _: Button["ForgetAttribute"]) -> None:
+    async def cancel(self, interaction: Interaction, _: Button["ForgetFact"]) -> None:
         """Leave everything as it is."""
         await self.call_off(interaction)
 

@@ -1,5 +1,6 @@
 """The dialog of `/memory profile`: what is taken to be true of a person, why, and where it may come up."""
 
+from uuid import UUID
 from weakref import WeakSet
 
 import discord
@@ -8,10 +9,19 @@ from discord.ui import Button, Select, TextInput
 from cortex_core import Audience, InvalidInputError, MemoryManager, NotFoundError
 from cortex_core.knowledge.identity import ProfileEntry
 
-from ._attributes import MAX_NAME_CHARS, describe_line, label_of, read_value, value_text, where_said
+from ._attributes import (
+    MAX_NAME_CHARS,
+    describe_line,
+    label_of,
+    label_of_line,
+    one_of_many,
+    read_value,
+    value_text,
+    where_said,
+)
 from ._choosing import Chooser, Entry
 from ._errors import Interaction
-from ._forgetting import ForgetAttribute
+from ._forgetting import ForgetFact
 from ._messages import owner_id_of
 from ._views import OwnedModal, OwnedView, entries_of, list_embed
 from ._wording import preview, reach_of
@@ -37,17 +47,17 @@ class Profile:
         await _Lines(interaction, self, known).turn_to(0)
 
     async def show_line(
-        self, interaction: Interaction, attribute: str, *, instead_of: OwnedView, note: str | None = None
+        self, interaction: Interaction, fact_id: UUID, *, instead_of: OwnedView, note: str | None = None
     ) -> None:
         """Show one line with what it rests on and what can be done about it.
 
         Raises:
-            NotFoundError: Nothing is known under that name any more.
+            NotFoundError: It isn't known any more.
         """
         known = await self.memory.get_profile(owner_id_of(interaction.user.id))
-        line = next((line for line in known if line.fact.attribute == attribute), None)
+        line = next((line for line in known if line.fact.id == fact_id), None)
         if line is None:
-            raise NotFoundError("Nothing is known of you under that name any more.")
+            raise NotFoundError("That isn't known of you any more.")
         instead_of.stop()
         await _Line(interaction, self, line).ask(note)
 
@@ -57,11 +67,11 @@ class _Lines(Chooser):
 
     def __init__(self, interaction: Interaction, profile: Profile, known: list[ProfileEntry]) -> None:
         async def choose(chooser: Chooser, number: int) -> None:
-            await profile.show_line(chooser.interaction, known[number].fact.attribute, instead_of=chooser)
+            await profile.show_line(chooser.interaction, known[number].fact.id, instead_of=chooser)
 
         async def fetch(offset: int, limit: int) -> list[Entry]:
             numbered = list(enumerate(known))[offset : offset + limit]
-            return [Entry(describe_line(line), line.fact.attribute, number) for number, line in numbered]
+            return [Entry(describe_line(line), label_of_line(line), number) for number, line in numbered]
 
         super().__init__(
             interaction,
@@ -102,10 +112,10 @@ class _Line(OwnedView):
     async def place(self, interaction: Interaction, audience: Audience) -> None:
         """Let it come up there from now on."""
         await self.accept(interaction)
-        owner, attribute = owner_id_of(interaction.user.id), self.line.fact.attribute
-        await self.profile.memory.set_identity_audience(owner, attribute, audience)
+        owner, fact = owner_id_of(interaction.user.id), self.line.fact
+        await self.profile.memory.set_identity_audience(owner, fact.attribute, audience, value=one_of_many(fact))
         note = f"It may come up {reach_of(audience)} now."
-        await self.profile.show_line(interaction, attribute, instead_of=self, note=note)
+        await self.profile.show_line(interaction, fact.id, instead_of=self, note=note)
 
     @discord.ui.button(label="Correct", custom_id="cortex:v1:profile:correct", row=1)
     async def correct(self, interaction: Interaction, _: Button["_Line"]) -> None:
@@ -117,9 +127,9 @@ class _Line(OwnedView):
         """Ask whether it should go."""
         await self.accept(interaction)
         self.stop()
-        profile, attribute = self.profile, self.line.fact.attribute
-        await ForgetAttribute(
-            interaction, profile.open_views, profile.memory, attribute, describe_line(self.line)
+        profile = self.profile
+        await ForgetFact(
+            interaction, profile.open_views, profile.memory, self.line.fact, describe_line(self.line)
         ).ask()
 
     @discord.ui.button(label="Back", custom_id="cortex:v1:profile:back", row=1)
@@ -173,9 +183,10 @@ class _AddForm(OwnedModal):
         """Take it, for the person alone."""
         name, value = self.name.value.strip(), _said(self.value.value)
         await self._lines.accept(interaction)
-        await self._profile.memory.update_identity(owner_id_of(interaction.user.id), name, value, source=_SOURCE)
+        owner = owner_id_of(interaction.user.id)
+        fact = await self._profile.memory.update_identity(owner, name, value, source=_SOURCE, is_beside=True)
         note = "I'll keep that in mind. It comes up only in direct messages with me, unless you choose otherwise."
-        await self._profile.show_line(interaction, name, instead_of=self._lines, note=note)
+        await self._profile.show_line(interaction, fact.id, instead_of=self._lines, note=note)
 
 
 class _CorrectForm(OwnedModal):
@@ -197,11 +208,16 @@ class _CorrectForm(OwnedModal):
         value = read_value(_said(self.value.value), fact.value)
         profile = self._view_of.profile
         await self._view_of.accept(interaction)
-        await profile.memory.update_identity(
-            fact.user_id, fact.attribute, value, audience=Audience.parse(fact.audience), source=_SOURCE
+        corrected = await profile.memory.update_identity(
+            fact.user_id,
+            fact.attribute,
+            value,
+            audience=Audience.parse(fact.audience),
+            source=_SOURCE,
+            replaces=one_of_many(fact),
         )
         note = "Thanks, I know better now."
-        await profile.show_line(interaction, fact.attribute, instead_of=self._view_of, note=note)
+        await profile.show_line(interaction, corrected.id, instead_of=self._view_of, note=note)
 
 
 def _said(text: str) -> str:

@@ -18,6 +18,7 @@ from cortex_core import (
     Memory,
     MemoryContext,
     MemoryManager,
+    MemoryType,
     ProviderError,
     StoreError,
     StoreResult,
@@ -28,6 +29,7 @@ from cortex_core.prompts import build_reply_prompt
 from . import _responder as responder
 from ._audience import audience_of
 from ._errors import NO_MENTIONS
+from ._knowing import asks_for_knowledge, attribute_asked, tell, tell_all
 from ._lifecycle import acquire_memory, release_memory
 from ._messages import called_name, is_addressed, linked_channel_of, source_id_of, spoken_text
 from ._people import names_of_speakers, with_todays_names
@@ -121,7 +123,8 @@ class ClaraCog(commands.Cog):
             text=spoken_text(message, self._called),
         )
         conversation = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
-        return await llm.complete(conversation, max_tokens=self.memory.config.llm.max_reply_tokens)
+        account = str(message.guild.id) if message.guild else ""
+        return await llm.complete(conversation, max_tokens=self.memory.config.llm.max_reply_tokens, account=account)
 
     # From memory alone
 
@@ -136,6 +139,9 @@ class ClaraCog(commands.Cog):
         if not responder.is_question(text):
             return Answer(await self._acknowledge(message, text, context))
 
+        return await self._answer_by_heart(message, text, context) or await self._search(message, text, context)
+
+    async def _search(self, message: discord.Message, text: str, context: MemoryContext) -> Answer:
         owner, place = context.user_id, audience_of(message.channel)
         question = source_id_of(message.id)  # it may be among the memories by now
         if responder.asks_for_anything(text):
@@ -144,7 +150,12 @@ class ClaraCog(commands.Cog):
             except StoreError:
                 recent = context.working
             statements, names = await self._may_tell(message, owner, responder.statements_among(recent, but=question))
-            return responder.recount(statements, reader=owner, names=names)
+            recounted = responder.recount(statements, reader=owner, names=names)
+            left = await _check(message, partial(self.memory.recheck, context))
+            profile = tell_all(left.identity) if asks_for_knowledge(text) else ""
+            if not profile:
+                return recounted
+            return Answer(f"{profile}\n\n{recounted.text}" if statements else profile, recounted.used)
 
         away = ""
         try:
@@ -164,6 +175,27 @@ class ClaraCog(commands.Cog):
         best, names = await self._may_tell(message, owner, near or shared_words)
         answer = responder.answer(best, reader=owner, names=names)
         return Answer(answer.text + away, answer.used)
+
+    async def _answer_by_heart(self, message: discord.Message, text: str, context: MemoryContext) -> Answer | None:
+        """Answer from what is known of the person, with what it rests on; None if that isn't what is asked for."""
+        attribute = attribute_asked(text)
+        if attribute is None or attribute not in context.identity:
+            return None
+        left = await _check(message, partial(self.memory.recheck, context))
+        if attribute not in left.identity:
+            return None
+        owner, said = context.user_id, tell(attribute, left.identity[attribute])
+        try:
+            lines = [line for line in await self.memory.get_profile(owner) if line.fact.attribute == attribute]
+        except StoreError:
+            lines = []
+        evidence = [m for line in lines for m in line.evidence if m.memory_type is not MemoryType.IDENTITY]
+        newest = sorted(evidence, key=lambda memory: memory.created_at, reverse=True)
+        told, names = await self._may_tell(message, owner, newest)
+        if not told:
+            return Answer(said)
+        cited = responder.recount(told[:1], reader=owner, names=names)
+        return Answer(f"{said}\n{cited.text}", cited.used)
 
     async def _acknowledge(self, message: discord.Message, text: str, context: MemoryContext) -> str:
         """Promise to remember what will be, and nothing else."""

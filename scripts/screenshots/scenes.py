@@ -143,4 +143,20 @@ _SHARED: Story = (
     Scene((Use("Ada", "channel capture", {"listen": "off"}, then="Listening is off"),), name="channel-capture-off"),
 )
 
-STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED)
+_FIGURES: Story = (
+    Scene(
+        (
+            Say("Sam", "My cat is called Miso and she hates the vacuum cleaner."),
+            Say("Sam", "I live in Lisbon."),
+            Say("Robin", "I play the cello in the nurses' orchestra."),
+            Say("Robin", "thanks!"),
+            Say("Ada", "The quiz night moved to Thursday."),
+            Say("Sam", _QUESTION, then="You told me"),
+        )
+    ),
+    Scene((Use("Ada", "cortex stats", then="This server in the last"),), name="cortex-stats"),
+    Scene((Use("Ada", "cortex health", then="All is well"),), name="cortex-health"),
+    Scene((Use("Sam", "cortex stats", then="Everything in the last"),), name="cortex-stats-everything", place="dm"),
+)
+
+STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED, _FIGURES)

@@ -41,7 +41,8 @@ async def test_lists_each_line_with_where_it_may_come_up(world: World) -> None:
     listed = text_of(await use(world, "profile"))
 
     assert "**city**\n> Lisbon\nmay come up only in direct messages with me" in listed
-    assert '**pets**\n> \\["Miso", "Rex"\\]\nmay come up everywhere' in listed
+    assert "**pets**\n> Miso\nmay come up everywhere" in listed
+    assert "**pets**\n> Rex\nmay come up everywhere" in listed
 
 
 async def test_shows_what_a_line_rests_on(world: World) -> None:
@@ -161,12 +162,40 @@ async def test_a_line_is_forgotten_after_a_confirmation(world: World) -> None:
     answer = await open_line(world)
     await world.sam.click(answer, label="Forget")
     assert "Forget this for good?" in (answer.embeds[0].title or "")
-    assert await identity(world) == {"city": "Lisbon", "pets": "Miso"}
+    assert await identity(world) == {"city": "Lisbon", "pets": ["Miso"]}
 
     await world.sam.click(answer, label="Forget it")
 
     assert answer.content.startswith("Forgotten for good:")
-    assert await identity(world) == {"pets": "Miso"}
+    assert await identity(world) == {"pets": ["Miso"]}
+
+
+async def test_each_of_many_values_is_a_line_of_its_own(world: World) -> None:
+    await know(world, "pets", ["Miso", "Rex", "Tom"])
+    answer = await open_line(world, 1)
+    assert "> Rex" in text_of(answer)
+
+    await world.sam.select(answer, ["everywhere"], custom_id=WHERE)
+    here = Audience.channel(world.guild.id, world.general.id)
+    assert await world.memory.get_identity(world.owner(world.sam), audience=here) == {"pets": ["Rex"]}
+    form = await world.sam.click(answer, label="Correct")
+    await world.sam.submit_modal(form, {VALUE: "Rexy"})
+    assert await identity(world) == {"pets": ["Miso", "Tom", "Rexy"]}
+    await world.sam.click(answer, label="Forget")
+    await world.sam.click(answer, label="Forget it")
+
+    assert await identity(world) == {"pets": ["Miso", "Tom"]}
+
+
+async def test_a_value_that_is_added_to_many_takes_the_place_of_none(world: World) -> None:
+    await know(world, "pets", ["Miso"])
+    answer = await use(world, "profile")
+
+    form = await world.sam.click(answer, label="Add")
+    await world.sam.submit_modal(form, {NAME: "pets", VALUE: "Rex"})
+
+    assert "> Rex" in text_of(answer)
+    assert await identity(world) == {"pets": ["Miso", "Rex"]}
 
 
 async def test_forgetting_can_be_called_off(world: World) -> None:
@@ -187,7 +216,7 @@ async def test_a_line_that_went_meanwhile_is_told(world: World) -> None:
 
     chosen = await world.sam.select(answer, ["0"], custom_id=MENU)
 
-    assert [message.content for message in chosen.followups] == ["Nothing is known of you under that name any more."]
+    assert [message.content for message in chosen.followups] == ["That isn't known of you any more."]
     assert world.env.errors
 
 
