@@ -56,7 +56,7 @@ faults: setup  ## the long fault suites
 isolation: setup  ## who sees what: 500 histories of 50 steps, canaries, revocations; a quarter of an hour and more
 	@$(BIN)/python -m pytest -m slow -s tests/isolation
 
-bench: $(BENCH_READY)  ## measure, beside mem0; ARGS="recall latency ingest scale rejection --quick --locomo FILE --json FILE"
+bench: $(BENCH_READY)  ## measure, beside mem0; ARGS="recall latency ingest scale rejection learning --quick --locomo FILE --json FILE"
 	@$(BENCH_VENV)/bin/python -m benchmarks --charts charts $(ARGS)
 
 screenshots: setup  ## take the pictures of the docs anew, ARGS="--only NAME" one; needs chromium and the extra `screenshots`

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import _charts, ingest, latency, recall, rejection, scale
+from benchmarks import _charts, ingest, latency, learning, recall, rejection, scale
 from benchmarks._report import Report, show_targets
 
 
@@ -24,6 +24,7 @@ class Benchmark(StrEnum):
     INGEST = "ingest"
     SCALE = "scale"
     REJECTION = "rejection"
+    LEARNING = "learning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ _RUNS: dict[Benchmark, Callable[[Options], Coroutine[None, None, Report]]] = {
     Benchmark.INGEST: lambda options: ingest.run(quick=options.quick, locomo=options.locomo),
     Benchmark.SCALE: lambda options: scale.run(quick=options.quick, locomo=options.locomo),
     Benchmark.REJECTION: lambda options: rejection.run(quick=options.quick),
+    Benchmark.LEARNING: lambda options: learning.run(quick=options.quick, locomo=options.locomo),
 }
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -13,6 +13,7 @@ from benchmarks._folder import make_folder
 from cortex_core import (
     CortexError,
     EmbeddedConfig,
+    LLMConfig,
     MemoryConfig,
     MemoryManager,
     NewMemory,
@@ -21,6 +22,7 @@ from cortex_core import (
     load_config,
 )
 from cortex_core.bootstrap import open_servers
+from cortex_core.config import Section
 
 WITHOUT_PRIORS = {"similarity": 1.0, "recency": 0.0, "emotion": 0.0, "reinforcement": 0.0}
 
@@ -28,12 +30,21 @@ WITHOUT_PRIORS = {"similarity": 1.0, "recency": 0.0, "emotion": 0.0, "reinforcem
 @asynccontextmanager
 async def open_memory() -> AsyncIterator[tuple[Path, MemoryConfig, MemoryManager]]:
     """Open an empty memory with the settings of this folder and environment, and yield a folder for others as well."""
+    async with open_settings() as (folder, config), MemoryManager(config) as memory:
+        yield folder, config, memory
+
+
+@asynccontextmanager
+async def open_settings(**sections: Section) -> AsyncIterator[tuple[Path, MemoryConfig]]:
+    """Yield these settings for empty servers, the ones named in the place of theirs, and a folder.
+
+    No language model is asked but one that is named: none may learn what benchmarks say, nor cost anything for it.
+    """
     with make_folder() as folder:
         embedded = EmbeddedConfig(data_dir=folder / "data")
-        fresh = {"embedded": embedded, "redis": RedisConfig(), "postgres": PostgresConfig()}
-        settings = load_config().model_copy(update=fresh)
-        async with open_servers(settings) as config, MemoryManager(config) as memory:
-            yield folder, config, memory
+        fresh = {"embedded": embedded, "redis": RedisConfig(), "postgres": PostgresConfig(), "llm": LLMConfig()}
+        async with open_servers(load_config().model_copy(update={**fresh, **sections})) as config:
+            yield folder, config
 
 
 @asynccontextmanager
@@ -49,6 +60,25 @@ async def open_without_priors(memory: MemoryManager) -> AsyncIterator[MemoryMana
 def user_of(conversation: Conversation) -> str:
     """Return the user id of a conversation's owner."""
     return f"{conversation.name}/{conversation.owner}"
+
+
+def by_speaker(conversation: str, turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+    """Return who said what of a conversation, by user id: everybody owns what they say themselves."""
+    speakers: dict[str, list[Turn]] = {}
+    for turn in turns:
+        speakers.setdefault(f"{conversation}/{turn.speaker}", []).append(turn)
+    return speakers
+
+
+def to_own_memory(turn: Turn) -> NewMemory:
+    """Return what its speaker's memory gets of a turn."""
+    return NewMemory(
+        content=turn.text,
+        created_at=turn.at,
+        source_id=turn.id,
+        channel_id=turn.channel,
+        author_name=turn.speaker,
+    )
 
 
 async def fill(memory: MemoryManager, conversation: Conversation, turns: Sequence[Turn]) -> None:

@@ -5,8 +5,10 @@ A memory that was not read is its own queue: what a process that died left is re
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 
 from cortex_core.background import BackgroundLoop, Outage
 from cortex_core.config import LearningConfig
@@ -91,9 +93,23 @@ class RulesWorker:
             return
         try:
             self._counts.learned += len((await self._reader.read(self._rules, "learned", memories)).read)
-        except StoreDataError as error:
-            _log.error("Nothing is learned from %d memories of %s: %s", len(memories), user_id, error)
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  a text that nobody thought of must not keep all others waiting
+            if len(memories) > 1:
+                for memory in memories:
+                    await self._read([memory], is_to_read=True)
+                return
+            _log.error("Nothing is learned from memory %s: %s", memories[0].id, _describe(error))
             await self._reader.give_up("learned", memories, self._rules.name)
+
+
+def _describe(error: Exception) -> str:
+    """Return what went wrong and where; an unexpected error's own message may quote what it was about."""
+    if isinstance(error, StoreDataError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {place.name}, line {place.lineno} of {Path(place.filename).name}"
 
 
 class AnalysisWorker:

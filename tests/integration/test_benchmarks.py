@@ -20,6 +20,7 @@ from cortex_core.models import utc_now
 SCALE_CALLS = ("first_search", "floor_embedding", "floor_query", "search")
 SCALE_OWNERS = ("usual", "tiny", "big", "huge")
 DISTRIBUTIONS = {
+    "learning": {"rules"},
     "latency": {
         "floor_redis",
         "floor_embedding",
@@ -46,6 +47,7 @@ RATIOS = {
     "recall": {"own_set_formula_cost_points"},
     "ingest": {"cortex_ms_per_memory"},
     "rejection": {"rejection_f1"},
+    "learning": set(),
     "scale": {
         *(f"{what}_p95_large_over_small_table" for what in SCALE_CALLS[1:]),
         "first_search_p95_large_over_search_p95_small_table",
@@ -63,6 +65,7 @@ TARGETS = {
     "recall": {"own_set_formula_cost_points"},
     "ingest": set(),
     "rejection": {"rejection_f1", "rejection_decision_p99_ms"},
+    "learning": {"learning_precision", "learning_precision_held_out"},
     "scale": {
         "search_p95_large_over_small_table",
         "search_p95_big_over_usual_owner",
@@ -76,6 +79,13 @@ TABLES = {
     "recall": {"own set", "own set by kind", "own set by language", "gate"},
     "ingest": set(),
     "rejection": {"rejection", "rejection held out", "rejection by chat", "rejection by kind"},
+    "learning": {
+        "learning",
+        "learning by category",
+        "learning by category, held out",
+        "learning by language",
+        "corrections asked about",
+    },
     "scale": {"growth", "candidates", "row-level security", "disk"},
 }
 

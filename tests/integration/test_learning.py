@@ -216,6 +216,22 @@ class TestRules:
 
         assert await memory.get_identity("fay") == {"pets": ["Miso"]}
 
+    async def test_what_an_analyst_fails_on_is_skipped_alone(
+        self, memory: MemoryManager, working, caplog: pytest.LogCaptureFixture
+    ):
+        def fail_on_poison(statements: Sequence[Statement]) -> None:
+            if any("poison" in statement.text for statement in statements):
+                raise KeyError(statements[0].text)
+
+        await say(memory, "pets=Miso", "pets=poison", "pets=Rex")
+
+        async with working(rules=ScriptedAnalyst(before=fail_on_poison)) as worker:
+            await worker.drain()
+
+        assert await memory.get_identity("ann") == {"pets": ["Miso", "Rex"]}
+        assert "KeyError in fail_on_poison" in caplog.text
+        assert "pets=poison" not in caplog.text
+
 
 class TestEchoes:
     @pytest.mark.parametrize(

@@ -119,7 +119,8 @@ class Ledger:
 
     async def mark_read(self, reader: Reader, memories: Sequence[Memory]) -> set[UUID]:
         """Mark memories as read and return those that nobody had read since they were last edited."""
-        keys = [m.id for m in memories], [m.version for m in memories]
+        in_order = sorted(memories, key=lambda memory: memory.id)  # see `Vectors.fill`
+        keys = [m.id for m in in_order], [m.version for m in in_order]
         rows = await self.connection.fetch(_SQL[f"mark_{reader}"], self.user_id, *keys, self.now)
         return {row["id"] for row in rows}
 

@@ -88,14 +88,16 @@ class Vectors:
 
     async def fill(self, missing: Sequence[MissingVector], embeddings: Sequence[Embedding]) -> None:
         """Give memories their vectors, but for those whose content has changed meanwhile."""
+        # In the order in which learning marks them, too, so that neither waits for the other.
+        filled = sorted(zip(missing, embeddings, strict=True), key=lambda pair: (pair[0].user_id, pair[0].id))
         async with self._pool.connection() as connection:
             await connection.execute(
                 _SQL["fill"],
-                [m.user_id for m in missing],
-                [m.id for m in missing],
-                [m.version for m in missing],
-                [HalfVector(embedding.vector) for embedding in embeddings],
-                [embedding.signs or None for embedding in embeddings],
+                [m.user_id for m, _ in filled],
+                [m.id for m, _ in filled],
+                [m.version for m, _ in filled],
+                [HalfVector(embedding.vector) for _, embedding in filled],
+                [embedding.signs or None for _, embedding in filled],
                 self.model_id,
             )
 
