@@ -1,26 +1,14 @@
 """MemoryManager: what hosts hold (TDD 4.3). It delegates; the rooms below do the work."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 from uuid import UUID
 
 from pydantic import JsonValue, ValidationError
 
 from cortex_core.audience import Audience
-from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.cleaning import clean_text
-from cortex_core.config import MemoryConfig
-from cortex_core.consolidation.corrections import CorrectionAsker
-from cortex_core.consolidation.reviewing import ContradictionReviews
-from cortex_core.consolidation.runner import ConsolidationRunner
-from cortex_core.dashboard import MemoryDashboard
-from cortex_core.errors import CortexError
 from cortex_core.forgetting.export import Export
-from cortex_core.ingestion.emotion import EmotionScorer
 from cortex_core.ingestion.intake import IncomingMessage, NewMemory, memory_id_of, refusal, version_of
 from cortex_core.knowledge.identity import ProfileEntry, key_of
 from cortex_core.models import (
@@ -34,19 +22,14 @@ from cortex_core.models import (
     SearchResult,
     StoreResult,
 )
-from cortex_core.providers import ChatModel, Embedder
+from cortex_core.opening import OpenParts
 from cortex_core.recall.context import MemoryContext
-from cortex_core.recall.rejection import RejectionPipeline
 from cortex_core.recall.replies import Explanation
-from cortex_core.sharing.channels import ChannelProjectLink
-from cortex_core.sharing.projects import ProjectMemory
 from cortex_core.stores.keys import check_user_id
-from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer
-from cortex_core.stores.redis import RedisStore
 
 
-class MemoryManager:
+class MemoryManager(OpenParts):
     """Long-term memory for a bot.
 
     Open it outside the bot and hand it in, or let an extension open one::
@@ -63,40 +46,6 @@ class MemoryManager:
         config: All settings.
         embedder: One of the host's own, instead of the one that the settings name; it stays open.
     """
-
-    def __init__(self, config: MemoryConfig, *, embedder: Embedder | None = None) -> None:
-        self.config = config
-        self._own_embedder = embedder
-        self._opened: AbstractAsyncContextManager[Parts] | None = None
-        self._parts: Parts | None = None
-        self._opening = asyncio.Lock()
-
-    async def initialize(self) -> None:
-        """Open the stores and start the background work.
-
-        Raises:
-            ConfigError, StoreError, ProviderError: Something can't be opened; the message says what to do.
-        """
-        async with self._opening:
-            if self._opened is None:
-                opened = open_parts(self.config, embedder=self._own_embedder)
-                self._parts = await opened.__aenter__()
-                self._opened = opened
-
-    async def close(self) -> None:
-        """Drain the write queue and close everything; closing twice is fine."""
-        opened, self._opened, self._parts = self._opened, None, None
-        if opened is not None:
-            await opened.__aexit__(None, None, None)
-
-    async def __aenter__(self) -> Self:
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     # Storing
 
@@ -439,6 +388,10 @@ class MemoryManager:
         identity = await self._open_parts.identity.as_of(user_id, at)
         return identity.heard_by(audience or Audience.owner())
 
+    async def count_memories_as_of(self, user_id: str, at: datetime) -> int:
+        """Return how many memories somebody had told by a time, whatever became of them since but being forgotten."""
+        return await self._open_parts.postgres.count_told(check_user_id(user_id), at)
+
     async def get_profile(self, user_id: str) -> list[ProfileEntry]:
         """Return what is durably true of a user, each with the memories that it rests on."""
         return await self._open_parts.identity.get_profile(user_id)
@@ -580,76 +533,3 @@ class MemoryManager:
         """Return everything that is kept about somebody, what is still on its way included; raises as `forget` does."""
         await self._open_parts.writer.drain()
         return await self._open_parts.exporter.export(user_id)
-
-    # Parts
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was initialized and not closed."""
-        return self._parts is not None
-
-    @property
-    def redis(self) -> RedisStore:
-        """The hot layer."""
-        return self._open_parts.redis
-
-    @property
-    def postgres(self) -> PostgresStore:
-        """Long-term memory."""
-        return self._open_parts.postgres
-
-    @property
-    def embedder(self) -> Embedder:
-        """Turns text into vectors."""
-        return self._open_parts.embedder
-
-    @property
-    def scorer(self) -> EmotionScorer:
-        """Rates emotion."""
-        return self._open_parts.scorer
-
-    @property
-    def llm(self) -> ChatModel | None:
-        """The language model, if one is configured."""
-        return self._open_parts.llm
-
-    @property
-    def rejection(self) -> RejectionPipeline:
-        """Tells which messages need no recall."""
-        return self._open_parts.rejection
-
-    @property
-    def consolidation(self) -> ConsolidationRunner:
-        """Upkeep behind the scenes: patterns, contradictions, summaries, cleanup."""
-        return self._open_parts.consolidation
-
-    @property
-    def project_memory(self) -> ProjectMemory:
-        """Projects, whose members share memories."""
-        return self._open_parts.project_memory
-
-    @property
-    def channel_links(self) -> ChannelProjectLink:
-        """Which project a channel feeds and reads, and whether it is listened to."""
-        return self._open_parts.channel_links
-
-    @property
-    def corrections(self) -> CorrectionAsker:
-        """Questions to people about what they contradicted: when to ask whom."""
-        return self._open_parts.corrections
-
-    @property
-    def reviews(self) -> ContradictionReviews:
-        """Contradictions as they are put to people."""
-        return self._open_parts.reviews
-
-    @property
-    def dashboard(self) -> MemoryDashboard:
-        """How everything is, and what was done where, in figures."""
-        return self._open_parts.dashboard
-
-    @property
-    def _open_parts(self) -> Parts:
-        if self._parts is None:
-            raise CortexError("This MemoryManager is not open; call initialize() first or use `async with`.")
-        return self._parts

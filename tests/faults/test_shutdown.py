@@ -170,7 +170,7 @@ async def test_opening_twice_at_once_opens_once(memory_config: MemoryConfig, mon
         opened.append(open_parts(*args, **kwargs))
         return opened[-1]
 
-    monkeypatch.setattr("cortex_core.manager.open_parts", open_counted)
+    monkeypatch.setattr("cortex_core.opening.open_parts", open_counted)
     before = asyncio.all_tasks()
     memory = MemoryManager(memory_config, embedder=ScriptedEmbedder())
     await asyncio.gather(memory.initialize(), memory.initialize())
