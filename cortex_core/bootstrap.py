@@ -13,6 +13,7 @@ from cortex_core.consolidation.cleanup import Cleanup
 from cortex_core.consolidation.compaction import CompactionJob
 from cortex_core.consolidation.contradictions import ContradictionDetector
 from cortex_core.consolidation.corrections import CorrectionAsker
+from cortex_core.consolidation.digest import DigestKeeper
 from cortex_core.consolidation.patterns import PatternExtractor
 from cortex_core.consolidation.reading import MemoryReader
 from cortex_core.consolidation.reviewing import ContradictionReviews
@@ -92,6 +93,7 @@ class Parts:
     analysis: AnalysisWorker
     consolidation: ConsolidationRunner
     corrections: CorrectionAsker
+    digests: DigestKeeper
     reviews: ContradictionReviews
 
 
@@ -240,6 +242,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             analysis=analysis,
             consolidation=consolidation,
             corrections=CorrectionAsker(config.corrections, postgres, facts),
+            digests=DigestKeeper(config.corrections, postgres, identity),
             reviews=ContradictionReviews(postgres, consolidation.contradiction_detector),
         )
 

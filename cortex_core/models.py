@@ -304,11 +304,13 @@ class Preferences(Model):
         opted_out: Nothing of theirs is stored, scored, embedded or recalled.
         paused_until: Until then nothing is stored; what is known already may still be recalled.
         keeps_private: Whatever they say in a conversation surfaces to them alone.
+        wants_digest: Once a week they are told what was learned about them.
     """
 
     opted_out: bool = False
     paused_until: AwareDatetime | None = None
     keeps_private: bool = False
+    wants_digest: bool = False
 
     def why_not_stored(self, now: datetime) -> str | None:
         """Return the sentence that tells why nothing is stored at that time, or None if it is."""

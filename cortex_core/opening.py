@@ -8,6 +8,7 @@ from typing import Self
 from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.config import MemoryConfig
 from cortex_core.consolidation.corrections import CorrectionAsker
+from cortex_core.consolidation.digest import DigestKeeper
 from cortex_core.consolidation.reviewing import ContradictionReviews
 from cortex_core.consolidation.runner import ConsolidationRunner
 from cortex_core.dashboard import MemoryDashboard
@@ -117,6 +118,11 @@ class OpenParts:
     def corrections(self) -> CorrectionAsker:
         """Questions to people about what they contradicted: when to ask whom."""
         return self._open_parts.corrections
+
+    @property
+    def digests(self) -> DigestKeeper:
+        """What was learned about people lately, for those who want to be told."""
+        return self._open_parts.digests
 
     @property
     def reviews(self) -> ContradictionReviews:

@@ -27,12 +27,12 @@ from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.scoring import calculate_importance
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.derivations import PatternOutcome
+from cortex_core.stores.postgres.descent import FEWEST_PROOFS
 
 SOURCE = "consolidation"
 
 _MOST_MEMORIES = 100  # TDD 8.3
 _MOST_IN_A_CALL = 50  # TDD 8.3
-_FEWEST_PROOFS = 2
 _ANSWER_TOKENS = 1000
 
 
@@ -157,7 +157,7 @@ def _judge(found: FoundPattern, memories: Sequence[Memory]) -> Pattern | None:
     """Return a pattern with the memories that were offered and named, or None if those are too few to show anything."""
     offered = [number for number in dict.fromkeys(found.evidence) if 1 <= number <= len(memories)]
     fact = " ".join(clean_text(found.fact).split())
-    if len(offered) < _FEWEST_PROOFS or not any(map(str.isalnum, fact)):
+    if len(offered) < FEWEST_PROOFS or not any(map(str.isalnum, fact)):
         return None
     is_identity = found.category == "identity" and found.attribute and found.value not in (None, "")
     return Pattern(

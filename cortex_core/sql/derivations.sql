@@ -69,22 +69,6 @@ FROM derivations AS d JOIN memories AS m ON m.user_id = d.user_id AND m.id = d.s
 WHERE d.user_id = $1 AND d.derived_id = $2
 ORDER BY m.created_at, m.id
 
--- name: withdraw_stale
--- Of the memories named by owner ($1) and id ($2), which were edited: one that had been archived and now reads otherwise is
--- a new statement, and what had been summarised with it speaks for itself again.
-WITH stale AS (
-    SELECT DISTINCT r.user_id, r.id
-    FROM unnest($1::text[], $2::uuid[]) AS s (user_id, id)
-    JOIN memories AS m ON m.user_id = s.user_id AND m.id = s.id AND m.status = 'active'
-    JOIN derivations AS d ON d.user_id = m.user_id AND d.source_id = m.id
-    JOIN memories AS r ON r.user_id = d.user_id AND r.id = d.derived_id AND r.source = 'compaction' AND r.status = 'active'
-), restored AS (
-    UPDATE memories AS m SET status = 'active', updated_at = now()
-    FROM stale AS s JOIN derivations AS d ON d.user_id = s.user_id AND d.derived_id = s.id
-    WHERE m.user_id = d.user_id AND m.id = d.source_id AND m.status = 'archived'
-)
-DELETE FROM memories AS m USING stale AS s WHERE m.user_id = s.user_id AND m.id = s.id
-
 -- name: list_recent_episodes
 -- What an owner said since $2, in their own words, the latest first: $3 the most.
 SELECT m.*

@@ -165,6 +165,12 @@ LIMIT $8 OFFSET $9
 -- name: count
 SELECT count(*) FROM memories AS m WHERE {{listed}}
 
+-- name: count_told
+-- What an owner had told by $2, whatever became of it since; not what was made from other memories.
+SELECT count(*) FROM memories AS m
+WHERE m.user_id = $1 AND m.created_at <= $2
+    AND NOT EXISTS (SELECT FROM derivations AS d WHERE d.user_id = m.user_id AND d.derived_id = m.id)
+
 -- name: open_projects
 -- $1 to $3 as in scope.sql.
 SELECT project_id, name FROM (SELECT id AS project_id, name FROM projects) AS m WHERE <scope> ORDER BY project_id

@@ -94,11 +94,6 @@ class Derivations:
             rows = await connection.fetch(_SQL["list_sources"], user_id, derived_id)
         return [to_memory(row) for row in rows]
 
-    async def withdraw_stale(self, connection: Connection, edited: Sequence[Memory]) -> None:
-        """Delete the summaries of what reads otherwise now, within the transaction that wrote that."""
-        owners, ids = [memory.user_id for memory in edited], [memory.id for memory in edited]
-        await connection.execute(_SQL["withdraw_stale"], owners, ids)
-
     async def compact(
         self, connection: Connection, summary: Memory, sources: Sequence[Memory], *, before: datetime, run_id: UUID
     ) -> bool:

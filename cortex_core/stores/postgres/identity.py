@@ -13,6 +13,7 @@ from cortex_core.errors import InvalidInputError
 from cortex_core.models import Fact, Memory, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
+from cortex_core.stores.postgres.descent import move, withdraw
 from cortex_core.stores.postgres.rows import to_fact, to_json, to_memory
 
 _SQL = load_queries("identity")
@@ -83,6 +84,7 @@ class IdentityFacts:
             for fact in await connection.fetch(_SQL["list_resting_on"], user_id, memory_id):
                 if fact["rests_on_it_alone"]:
                     await connection.execute(_SQL["end"], user_id, fact["id"], at, at)
+            await withdraw(connection, user_id, [memory_id])
             return await connection.fetchval(_MEMORIES["retire"], user_id, memory_id, at) is not None
 
     async def set_memory_audience(self, user_id: str, memory_id: UUID, audience: Audience) -> bool:
@@ -92,6 +94,7 @@ class IdentityFacts:
             for fact in await connection.fetch(_SQL["list_resting_on"], user_id, memory_id):
                 narrowest = Audience.narrowest([Audience.parse(fact["audience"]), audience])
                 await connection.execute(_SQL["set_audience"], user_id, fact["id"], str(narrowest))
+            await move(connection, user_id, memory_id, audience)
             return await connection.fetchval(_MEMORIES["set_audience"], user_id, memory_id, str(audience)) is not None
 
     async def set_values(

@@ -25,7 +25,9 @@ class PreferenceRows:
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             await connection.execute(
-                _SQL["put"], user_id, preferences.opted_out, preferences.paused_until, preferences.keeps_private
-            )
+                _SQL["put"],
+                user_id, preferences.opted_out, preferences.paused_until, preferences.keeps_private,
+                preferences.wants_digest,
+            )  # fmt: skip
             if preferences.opted_out:
                 await connection.execute(_SQL["take_back"], user_id)

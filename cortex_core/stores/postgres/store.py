@@ -21,6 +21,8 @@ from cortex_core.stores.postgres.contradictions import Contradictions
 from cortex_core.stores.postgres.corrections import Corrections
 from cortex_core.stores.postgres.dead_letters import DeadLetters
 from cortex_core.stores.postgres.derivations import Derivations
+from cortex_core.stores.postgres.descent import withdraw_reworded
+from cortex_core.stores.postgres.digests import Digests
 from cortex_core.stores.postgres.erasure import Erasure
 from cortex_core.stores.postgres.identity import IdentityFacts, withdraw_edited
 from cortex_core.stores.postgres.importance import Importance
@@ -101,6 +103,7 @@ class PostgresStore:
         leases: Who works on an owner.
         learning: What is to be read for facts, and the transaction in which they are learned.
         corrections: Questions to people about what is known of them.
+        digests: What was learned about people lately.
         runs: What background work did, and how it is taken back.
         derivations: What was drawn from memories.
         contradictions: Pairs of memories that can't both be true.
@@ -124,6 +127,7 @@ class PostgresStore:
         self.leases = Leases(self.pool)
         self.learning = Learning(self.pool)
         self.corrections = Corrections(self.pool)
+        self.digests = Digests(self.pool)
         self.runs = Runs(self.pool)
         self.derivations = Derivations(self.pool, self.vectors)
         self.contradictions = Contradictions(self.pool, self.vectors, self.derivations, self.runs)
@@ -156,8 +160,9 @@ class PostgresStore:
                 _SQL["write"], to_json((p.memory, p.acknowledged_at) for p in pending), vectors, signs, model
             )
             written = [p.memory for p, row in zip(pending, rows, strict=True) if row["outcome"] == WriteOutcome.WRITTEN]
-            await withdraw_edited(connection, [(m.user_id, m.id) for m in written if m.version])
-            await self.derivations.withdraw_stale(connection, [m for m in written if m.version])
+            edited = [memory for memory in written if memory.version]
+            await withdraw_edited(connection, [(memory.user_id, memory.id) for memory in edited])
+            await withdraw_reworded(connection, edited)
         return [WriteOutcome(row["outcome"]) for row in rows]
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
@@ -237,6 +242,11 @@ class PostgresStore:
                     scope.limit(_SQL["count"]), *scope.arguments, memory_types, status, since, before
                 )
             )
+
+    async def count_told(self, user_id: str, at: datetime) -> int:
+        """Return how many memories of an owner there were at a time, but for what was made from others."""
+        async with self.pool.reading_as(user_id) as connection:
+            return int(await connection.fetchval(_SQL["count_told"], user_id, at))
 
     async def list_open_projects(self, scope: Scope) -> list[tuple[str, str]]:
         """Return id and name of the projects whose memories may surface in a scope."""
