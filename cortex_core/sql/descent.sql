@@ -13,7 +13,7 @@ JOIN derivations AS d ON d.user_id = m.user_id AND d.source_id = m.id
 WITH gone AS (
     SELECT DISTINCT r.id
     FROM derivations AS d JOIN memories AS r ON r.user_id = d.user_id AND r.id = d.derived_id
-    WHERE d.user_id = $1 AND d.source_id = ANY($2::uuid[]) AND r.source = 'compaction' AND r.status = 'active'
+    WHERE d.user_id = $1 AND d.source_id = ANY($2::uuid[]) AND r.source = 'compaction'
 ), restored AS (
     UPDATE memories AS m SET status = 'active', updated_at = now()
     FROM gone AS g JOIN derivations AS d ON d.user_id = $1 AND d.derived_id = g.id

@@ -291,7 +291,7 @@ async def test_run_starts_the_bot_with_the_same_settings(cortex: Cortex):
 async def test_migrate_tells_what_it_applied(cortex: Cortex, connect: Connect):
     async with connect() as connection:
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    assert "schema 0 of 3" in (await cortex("check")).out
+    assert "schema 0 of 4" in (await cortex("check")).out
     assert (await cortex("migrate")).out.startswith("applied 0001_initial\n")
     assert (await cortex("migrate")).out == "The database has every migration of this version.\n"
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import asyncpg
 import redis.asyncio as redis
 
-from cortex_core import MemoryConfig, MemoryManager
+from cortex_core import ConsolidationConfig, MemoryConfig, MemoryManager
+from cortex_core.consolidation.compaction import CompactionJob
 from cortex_core.stores.journal import Entry
 from cortex_core.stores.keys import JOURNAL
 from tests.isolation.walls import ScatteringEmbedder
@@ -69,6 +71,22 @@ class Arena:
     def release_writer(self) -> None:
         """Let it be written."""
         self._gate.set()
+
+    async def compact(self, owner: str) -> None:
+        """Summarise all that an owner said, however little and new it is."""
+        parts = self.memory._open_parts
+        config = ConsolidationConfig(compact_min_memories=2)
+        job = CompactionJob(config, parts.postgres, parts.embedder, None, parts.vectorizer.wake)
+        await job.compact_user(owner, older_than_days=0, now=datetime.now(UTC) + timedelta(days=14))
+        await self.memory.flush()
+
+    async def list_summaries(self, owner: str) -> list[asyncpg.Record]:
+        return await self._postgres.fetch(
+            "SELECT m.id, m.content, m.audience, m.project_id, array_agg(d.source_id) AS sources "
+            "FROM memories AS m JOIN derivations AS d ON d.user_id = m.user_id AND d.derived_id = m.id "
+            "WHERE m.user_id = $1 AND m.source = 'compaction' GROUP BY m.user_id, m.id",
+            owner,
+        )
 
     async def empty_redis(self) -> None:
         await self._redis.flushdb()

@@ -77,6 +77,8 @@ class Said:
         team: The project that it belongs to.
         may_be_out_of_team: Whether the writer, who hasn't got to it yet, may find that its author left.
         attribute: Of the identity, if that is what it states.
+        sources: What it summarises, if it is a summary.
+        is_archived: Whether a summary stands for it.
     """
 
     owner: str
@@ -90,6 +92,8 @@ class Said:
     is_pending: bool = True
     may_be_out_of_team: bool = False
     is_retired: bool = False
+    sources: list["Said"] = field(default_factory=list)
+    is_archived: bool = False
 
 
 @dataclass
@@ -189,13 +193,16 @@ class World:
         for said in forgotten:
             if said not in self.said:
                 continue
+            self.end_summary(said)
             self.said.remove(said)
             self.gone.append(said)
+            self.forget(*(source for source in said.sources if source.is_archived))
             if said.attribute is not None and not said.is_retired:
                 self.identity.pop((said.owner, said.attribute), None)
 
     def reword(self, said: Said, text: str) -> None:
         """Let a memory say something else: in its project if its owner is still there, and no further than before."""
+        self.end_summary(said)
         said.text, said.is_pending, said.is_retired = text, True, False
         is_narrowed = self.wishes[said.owner].keeps_private and said.reach != OWNER_ONLY
         if is_narrowed:
@@ -204,12 +211,14 @@ class World:
             said.team = None
 
     def retire(self, said: Said) -> None:
+        self.end_summary(said)
         said.is_retired = True
         if said.attribute is not None:
             self.identity.pop((said.owner, said.attribute), None)
 
     def let_reach(self, said: Said, reach: Reach) -> None:
         """Let a memory be heard there; a fact that rests on it goes no further than that."""
+        self.end_summary(said)
         said.reach = reach
         if reach == OWNER_ONLY:
             said.team, said.may_be_out_of_team = None, False
@@ -217,6 +226,19 @@ class World:
         if said.attribute is not None and not said.is_retired and key in self.identity:
             value, before = self.identity[key]
             self.identity[key] = value, _narrower(before, reach)
+
+    def summarise(self, summary: Said) -> None:
+        """Let a summary stand for what it was drawn from."""
+        self.said.append(summary)
+        for source in summary.sources:
+            source.is_archived = True
+
+    def end_summary(self, said: Said) -> None:
+        """Let no summary stand for a memory that changes: what was summarised with it speaks for itself again."""
+        for summary in [s for s in self.said if said in s.sources]:
+            self.said.remove(summary)
+            for source in summary.sources:
+                source.is_archived = False
 
     def end_membership(self, person: str, team: str) -> None:
         """Let what is still on its way to a project be told to it or not, as it comes."""

@@ -1,8 +1,8 @@
 """Nothing outside its audience, nothing after a removal, nothing after a forgetting, and nothing missing.
 
-Hypothesis makes people say, share, join, leave, link, edit and forget things in any order, with ids made of whatever
-might be read as a pattern; after each recall a model of plain sets tells what may be in it. Compaction is not among the
-steps as long as Cortex doesn't compact. ISOLATION_SEED repeats a run.
+Hypothesis makes people say, share, join, leave, link, edit and forget things in any order, and Cortex compact them,
+with ids made of whatever might be read as a pattern; after each recall a model of plain sets tells what may be in it.
+ISOLATION_SEED repeats a run.
 """
 
 import os
@@ -24,6 +24,7 @@ from cortex_core import (
     NotFoundError,
     ProjectRole,
 )
+from cortex_core.consolidation import compaction
 from cortex_core.stores.postgres import candidates, large_owners
 from tests.isolation.arena import Arena
 from tests.isolation.model import EVERYWHERE, OWNER_ONLY, Place, Reach, Room, Said, Team, Wishes, World
@@ -315,7 +316,7 @@ class Isolation(Stage):
     async def _check_list(self, place: Place) -> None:
         audience = self._audience(place.room)
         listed = await self.memory.list_memories(place.person, limit=1000, audience=audience)
-        expected = self.world.own(place)
+        expected = [said for said in self.world.own(place) if not said.is_archived]
         self._check(listed, expected)
         assert {m.id for m in listed} == {s.id for s in expected}
         assert await self.memory.count_memories(place.person, audience=audience) == len(expected)
@@ -355,7 +356,7 @@ class Isolation(Stage):
         with self._refusing(None if is_member else NotFoundError):
             found = await self.memory.project_memory.search(project, text, user_id=place.person, limit=200)
             self._check(found.memories, private)
-            assert {s.text for s in private if s.text == text} <= {m.content for m in found.memories}
+            assert {s.text for s in _answering(text, private, project)} <= {m.content for m in found.memories}
 
     @rule(who=person, which=pick)
     def tries_what_is_anothers(self, who: int, which: int):
@@ -624,6 +625,24 @@ class Isolation(Stage):
         self.world.session.clear()
         self.replies.clear()
 
+    @rule(who=person)
+    def compacts(self, who: int):
+        self.run(self._compact(PEOPLE[who]))
+
+    async def _compact(self, who: str) -> None:
+        """Let summaries stand for what was said; which ones is for Cortex to decide, who hears them isn't."""
+        await self._settle()
+        await self.arena.compact(who)
+        by_id = {said.id: said for said in self.world.said}
+        for row in await self.arena.list_summaries(who):
+            if row["id"] in by_id:
+                continue
+            sources = [by_id[memory_id] for memory_id in row["sources"]]
+            [(reach, team)] = {(said.reach, said.team) for said in sources}
+            assert (row["audience"], row["project_id"]) == (str(audience_of(reach)), team)
+            assert not any(said.is_retired or said.is_archived for said in sources)
+            self.world.summarise(Said(who, row["content"], reach, team, row["id"], is_pending=False, sources=sources))
+
     @rule(is_large=yes)
     def keeps_up(self, *, is_large: bool):
         """From two memories on an owner is large, or from four on very large."""
@@ -640,7 +659,8 @@ class Isolation(Stage):
 
 def _answering(text: str, audible: Iterable[Said], project: str | None) -> list[Said]:
     """Return what has to be found where that text is asked for: beside a named project nothing of another one."""
-    return [s for s in audible if s.text == text and not s.is_pending and (not project or s.team in (None, project))]
+    found = [s for s in audible if s.text == text and not s.is_pending and not s.is_archived]
+    return [s for s in found if not project or s.team in (None, project)]
 
 
 def play(
@@ -678,7 +698,7 @@ def play(
 
 @pytest.fixture(autouse=True)
 def own_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back which owners are large."""
+    """Put back which owners are large, and let few memories do for a summary."""
     for module, name in (
         (large_owners, "MANY"),
         (large_owners, "MOST"),
@@ -686,6 +706,7 @@ def own_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         (candidates, "MANY"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(compaction, "_FEWEST_OF_A_WEEK", 2)
 
 
 def test_nothing_surfaces_where_it_may_not(arena: Arena):
