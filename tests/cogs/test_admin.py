@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -345,8 +346,11 @@ class Runner:
         self.worked_on.append(user_id)
         return turn and Run(job="consolidation", user_id=user_id, status=turn)
 
-    async def run_all_users(self) -> Round:
-        runs = [await self.run_for_user(f"person {number}") for number in range(3)]
+    async def run_all_users(self, *, progress: Callable[[int, int], object]) -> Round:
+        runs = []
+        for number in range(3):
+            runs.append(await self.run_for_user(f"person {number}"))
+            progress(len(runs), 3)
         statuses = [run and run.status for run in runs]
         return Round(
             processed=statuses.count(DONE), failed=statuses.count(RunStatus.FAILED), skipped=statuses.count(None)
@@ -422,7 +426,7 @@ class TestConsolidate:
         assert stopped.content == "Stopped; what was done stays."
 
     async def test_with_nothing_to_do_says_so(self, operator: simcord.MemberActor, runner: Runner) -> None:
-        async def nothing() -> Round:
+        async def nothing(**_: object) -> Round:
             return Round()
 
         runner.run_all_users = nothing
