@@ -73,6 +73,15 @@ class Privacy(OwnedView):
         self._relabel()
         await self.ask()
 
+    @discord.ui.button(custom_id="cortex:v1:privacy:digest")
+    async def digest(self, interaction: Interaction, _: Button["Privacy"]) -> None:
+        """Turn it on or off."""
+        await self.accept(interaction)
+        owner, wants_digest = owner_id_of(interaction.user.id), not self._wishes.wants_digest
+        self._wishes = await self._memory.change_preferences(owner, wants_digest=wants_digest)
+        self._relabel()
+        await self.ask()
+
     @discord.ui.button(custom_id="cortex:v1:privacy:opt")
     async def opt(self, interaction: Interaction, _: Button["Privacy"]) -> None:
         """Ask whether to opt out or in."""
@@ -104,6 +113,7 @@ class Privacy(OwnedView):
 
     def _relabel(self) -> None:
         self.keep_private.label = f"Keep what I say between us: {'on' if self._wishes.keeps_private else 'off'}"
+        self.digest.label = f"Weekly digest: {'on' if self._wishes.wants_digest else 'off'}"
         self.opt.label = "Opt in …" if self._wishes.opted_out else "Opt out …"
 
 
@@ -141,4 +151,6 @@ def _describe(wishes: Preferences) -> str:
         lines.append("I remember what you say.")
     if wishes.keeps_private:
         lines.append("What you say in channels comes up only in direct messages between us.")
+    if wishes.wants_digest and not wishes.opted_out:
+        lines.append("Once a week I write to you what I learned about you.")
     return "**Now:** " + " ".join(lines)

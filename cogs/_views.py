@@ -23,7 +23,8 @@ PAGE_SIZE = 5
 
 _MAX_DESCRIPTION_CHARS = 4096
 _PREFIX = "cortex:v1:"
-_LASTING = (f"{_PREFIX}invitation:",)  # kinds of buttons that work whoever sent them, also after a restart
+# Kinds of buttons that work whoever sent them, also after a restart.
+_LASTING = tuple(f"{_PREFIX}{kind}:" for kind in ("invitation", "card", "digest"))
 _COLOUR = discord.Colour.blurple()
 
 

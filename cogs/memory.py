@@ -18,6 +18,8 @@ from cortex_core import (
 from cortex_core.models import utc_now
 
 from ._audience import audience_of
+from ._dates import read_day, suggest_days
+from ._digest import StopButton, UndoMenu, send_digests
 from ._errors import NO_MENTIONS, Interaction, answered, tell, usual_pace
 from ._export import hand_over
 from ._finding import SUGGESTED_FROM, find, list_newest, suggest
@@ -25,9 +27,11 @@ from ._forgetting import ForgetEverything, ForgetSome
 from ._lifecycle import acquire_memory, release_memory
 from ._listening import NAME as LISTENING
 from ._listening import ListeningCog
+from ._mailing import Rounds
 from ._menus import MessageMenus
 from ._messages import channel_id_of, owner_id_of
 from ._pages import Found, Pages
+from ._past import show_past
 from ._privacy import Privacy, Until, end_of_pause, pause_text
 from ._profile import Profile
 from ._views import AnswersOldButtons, OwnedView
@@ -55,17 +59,26 @@ class MemoryCog(
         self.memory = memory
         self.pace = usual_pace()
         self._open_views: WeakSet[OwnedView] = WeakSet()
+        self._rounds = Rounds(bot, self.send_digests)
         self._menus = MessageMenus(bot, memory, self.pace, self._open_views)
 
     async def cog_load(self) -> None:
-        """Add the menus on messages."""
+        """Add the menus on messages, put the buttons of all digests into service, and begin to send digests."""
         self._menus.add()
+        self.bot.add_dynamic_items(UndoMenu, StopButton)
+        self._rounds.start()
 
     async def cog_unload(self) -> None:
         """Take the menus away and stop the buttons, which would otherwise go on calling this cog."""
+        await self._rounds.stop()
+        self.bot.remove_dynamic_items(UndoMenu, StopButton)
         self._menus.remove()
         for view in list(self._open_views):
             view.stop()
+
+    async def send_digests(self) -> None:
+        """Tell everybody whose week is over what was learned about them."""
+        await send_digests(self.bot, self.memory)
 
     # Looking and keeping
 
@@ -134,6 +147,18 @@ class MemoryCog(
     async def profile(self, interaction: Interaction) -> None:
         """Show what I take to be true of you, and put it right."""
         await Profile(self.memory, self._open_views).show(interaction)
+
+    @app_commands.command(name="as-of")
+    @app_commands.describe(date="A day in the past, such as 2024-05-17, May 2024 or 2 weeks ago")
+    @answered
+    async def as_of(self, interaction: Interaction, date: app_commands.Range[str, 1, 100]) -> None:
+        """Show what I took to be true of you then."""
+        day = read_day(date, interaction.created_at)
+        await show_past(interaction, self._open_views, self.memory, day)
+
+    @as_of.autocomplete("date")
+    async def _suggest_days(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return suggest_days(typed, interaction.created_at)
 
     @app_commands.command()
     @answered

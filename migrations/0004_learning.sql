@@ -131,6 +131,8 @@ ALTER TABLE owners
     ADD COLUMN cards_answered integer NOT NULL DEFAULT 0,
     ADD COLUMN card_sent_at   timestamptz;
 
+CREATE INDEX owners_with_digest ON owners (digest_sent_at) WHERE wants_digest;
+
 -- What language models were asked on a day for a server ('' for direct messages). What a call may cost at most is set aside
 -- before it and settled after it, so that calls at the same time keep within the caps too.
 CREATE TABLE llm_spending (

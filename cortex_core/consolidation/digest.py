@@ -64,12 +64,17 @@ class DigestKeeper:
         news = await self._postgres.digests.list_news(check_user_id(user_id), since=since, until=until)
         return Digest(user_id, since, until, news)
 
-    async def take_back(self, user_id: str, fact_id: UUID) -> None:
+    async def take_back(self, user_id: str, fact_id: UUID, *, has_ended: bool) -> None:
         """Let a fact that was learned hold no more, and what it took the place of hold again; or one that ended.
 
+        Args:
+            user_id: Whose it is.
+            fact_id: Which.
+            has_ended: Whether the news was that it ended.
+
         Raises:
-            NotFoundError: It is forgotten, or something newer holds.
+            NotFoundError: It is taken back already or forgotten, or something newer holds.
         """
-        if not await self._postgres.digests.take_back(check_user_id(user_id), fact_id):
-            raise NotFoundError("That is forgotten, or something newer holds.")
+        if not await self._postgres.digests.take_back(check_user_id(user_id), fact_id, has_ended=has_ended):
+            raise NotFoundError("That is taken back already or forgotten, or something newer holds.")
         await self._identity.refresh(user_id)

@@ -47,7 +47,8 @@ def passable_folder() -> Iterator[Path]:
 @contextmanager
 def playground(data: Path, place: str) -> Iterator[str]:
     """Run the playground over `data` and give its address."""
-    settings = {"CORTEX_EMBEDDED__DATA_DIR": str(data), "PLACE": place}
+    awake = {f"CORTEX_CORRECTIONS__QUIET_{bound}_HOUR": "0" for bound in ("FROM", "UNTIL")}
+    settings = {"CORTEX_EMBEDDED__DATA_DIR": str(data), "PLACE": place, **awake}
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, str(ROOT / "playground.py")],
         env={**os.environ, **settings},

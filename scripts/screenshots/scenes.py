@@ -159,4 +159,23 @@ _FIGURES: Story = (
     Scene((Use("Sam", "cortex stats", then="Everything in the last"),), name="cortex-stats-everything", place="dm"),
 )
 
-STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED, _FIGURES)
+_LEARNING: Story = (
+    Scene((Say("Sam", "I have two kids and I live in Lisbon."), Say("Sam", "I have three kids."))),
+    Scene((), name="card", place="dm", shows_place=True),
+    Scene((Use("Sam", "memory as-of", {"date": "today"}, then="What I believed on"),), name="memory-as-of"),
+    Scene(
+        tuple(
+            step
+            for name, value in (("home", "I live in Lisbon by the river."), ("flat", "I live in Porto near my sister."))
+            for step in (
+                Use("Sam", "memory profile", then="What I know about you"),
+                Press("Sam", "Add"),
+                Fill("Sam", (name, value), then="I'll keep that in mind"),
+            )
+        )
+    ),
+    Scene((Use("Sam", "cortex consolidate", then="Done with"),), place="dm"),
+    Scene((Use("Sam", "contradictions review", then="Which is right?"),), name="contradictions-review"),
+)
+
+STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED, _FIGURES, _LEARNING)

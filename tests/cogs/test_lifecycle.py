@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from cortex_core import Audience, ConfigError, MemoryConfig, MemoryManager
 
-EXTENSIONS = ("cogs.memory", "cogs.clara", "cogs.projects", "cogs.channels", "cogs.admin")
+EXTENSIONS = ("cogs.memory", "cogs.clara", "cogs.projects", "cogs.channels", "cogs.contradictions", "cogs.admin")
 
 
 @pytest.fixture

@@ -473,6 +473,7 @@ async def test_names_fit_into_discord_and_cannot_collide(world: World) -> None:
         "search",
         "list",
         "profile",
+        "as-of",
         "why",
         "export",
         "pause",

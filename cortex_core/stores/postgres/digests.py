@@ -71,19 +71,18 @@ class Digests:
             rows = await connection.fetch(_SQL["list_news"], user_id, since, until)
         return [News(to_fact(row), row["before"]) for row in rows]
 
-    async def take_back(self, user_id: str, fact_id: UUID) -> bool:
-        """Let what was learned hold no more and what it ended hold again; tell whether that could be done."""
+    async def take_back(self, user_id: str, fact_id: UUID, *, has_ended: bool) -> bool:
+        """Let what was learned hold no more, or what ended hold again, and tell whether that could be done."""
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             fact = await connection.fetchrow(_SQL["lock_fact"], user_id, fact_id)
-            if fact is None:
+            if fact is None or has_ended is not (fact["valid_to"] is not None):
                 return False
-            is_held = fact["valid_to"] is None
-            if is_held:
+            if not has_ended:
                 await connection.execute(_SQL["withdraw"], user_id, fact_id)
-            again = fact["supersedes"] if is_held else fact_id
+            again = fact_id if has_ended else fact["supersedes"]
             if again is None:
                 return True
             status: str = await connection.execute(_FACTS["restore"], [user_id], [again])
             await connection.execute(_SQL["revive_statements"], user_id, again)
-        return is_held or status != "UPDATE 0"
+        return not has_ended or status != "UPDATE 0"
