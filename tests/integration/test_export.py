@@ -94,7 +94,9 @@ async def test_it_holds_all_that_is_kept(memory: MemoryManager):
         "memory": 4,
     }
     assert export.memory_count == 4
-    assert kinds["preferences"] == [{"opted_out": False, "paused_until": None, "keeps_private": True, "wants_digest": False}]
+    assert kinds["preferences"] == [
+        {"opted_out": False, "paused_until": None, "keeps_private": True, "wants_digest": False}
+    ]
     first, second, *identity = kinds["memory"]
     assert (first["content"], first["status"], first["tags"]) == (f"first {CANARY}", "active", ["pinned"])
     assert (first["source"], first["source_id"], first["audience"]) == ("conversation", "m-ann", "owner")

@@ -74,6 +74,7 @@ class Arena:
 
     async def compact(self, owner: str) -> None:
         """Summarise all that an owner said, however little and new it is."""
+        self.release_writer()
         parts = self.memory._open_parts
         config = ConsolidationConfig(compact_min_memories=2)
         job = CompactionJob(config, parts.postgres, parts.embedder, None, parts.vectorizer.wake)
