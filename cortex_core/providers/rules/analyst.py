@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cortex_core.attributes import attribute_of
+from cortex_core.attributes import attribute_of, normal_form
 from cortex_core.providers.analysis import Analysis, Claim, ClaimKind, KnownFact, Statement
 from cortex_core.providers.rules.clauses import Clause, read_clauses
 from cortex_core.providers.rules.corrections import (
@@ -19,6 +19,7 @@ from cortex_core.providers.rules.corrections import (
 from cortex_core.providers.rules.endings import find_endings, is_ending
 from cortex_core.providers.rules.family import pet_value
 from cortex_core.providers.rules.findings import Finding, Held, find, find_names, name_animal
+from cortex_core.providers.rules.restatements import find_restated
 
 
 class RuleAnalyst:
@@ -79,10 +80,9 @@ def _read_statement(statement: Statement, held: Held, before: list[Finding]) -> 
         new = _read_clause(clause, statement, held, found or before, denied)
         if any(finding.attribute == "pets" and found and _names(finding, found[-1]) for finding in new):
             found.pop()
-        new = [new_one for new_one in new if all((new_one.key, new_one.kind) != (f.key, f.kind) for f in found)]
+        new = [finding for finding in new if not any(_says_already(other, finding) for other in found)]
         if any(finding.kind is ClaimKind.CORRECTS for finding in new):  # what was just said and taken back is not said
-            taken_back = {(f.attribute, f.subject, f.replaces) for f in new if f.kind is ClaimKind.CORRECTS}
-            found = [other for other in found if (other.attribute, other.subject, other.value) not in taken_back]
+            found = [other for other in found if not any(_takes_back(finding, other) for finding in new)]
         for finding in new:
             held.apply(finding)
         found += new
@@ -90,7 +90,7 @@ def _read_statement(statement: Statement, held: Held, before: list[Finding]) -> 
         denied = (
             [*find(affirmed, statement.said_at), *find_names(affirmed.text)] if affirmed else find_blamed(clause, held)
         )
-    return _without_rivals(found)
+    return [*_turned(found, held), *_without_rivals(found)]
 
 
 def _read_clause(
@@ -108,7 +108,28 @@ def _read_clause(
     if slip := find_slip(clause, before, said_at):
         return slip
     stated = with_contrast([*find(clause, said_at), *find_names(clause.said or clause.text)], clause, held, said_at)
-    return stated or find_spelling(clause, held) or find_pair(clause, held, said_at) or find_counted(clause, held)
+    return (
+        stated
+        or find_spelling(clause, held)
+        or find_pair(clause, held, said_at)
+        or find_counted(clause, held)
+        or find_restated(clause, before, held, said_at)
+    )
+
+
+def _says_already(finding: Finding, other: Finding) -> bool:
+    """Tell whether a finding says the same as another, or says it as a correction."""
+    is_stated = finding.kind is ClaimKind.CORRECTS and other.kind is ClaimKind.STATES
+    return finding.key == other.key and (finding.kind is other.kind or is_stated)
+
+
+def _takes_back(finding: Finding, other: Finding) -> bool:
+    """Tell whether a finding puts right what was said before it."""
+    is_meant = (
+        finding.kind is ClaimKind.CORRECTS and other.kind is ClaimKind.STATES and finding.key[:2] == other.key[:2]
+    )
+    is_only = finding.replaces is None and not attribute_of(finding.attribute).has_many
+    return is_meant and (is_only or finding.replaces == other.value)
 
 
 def _names(finding: Finding, before: Finding) -> bool:
@@ -119,6 +140,23 @@ def _names(finding: Finding, before: Finding) -> bool:
         and " (" not in str(before.value)
         and (finding.value == pet_value(str(finding.value).split(" ")[0], str(before.value)))
     )
+
+
+_OPPOSITES = {"likes": "dislikes", "dislikes": "likes"}
+
+
+def _turned(found: list[Finding], held: Held) -> list[Finding]:
+    """End what was liked and isn't, and the other way round."""
+    turned = []
+    for finding in found:
+        opposite = _OPPOSITES.get(finding.attribute, "")
+        if finding.subject is None and finding.kind is not ClaimKind.ENDS and opposite:
+            same = (value for value in held.values_of(opposite) if normal_form(value) == normal_form(finding.value))
+            turned += [
+                replace(finding, attribute=opposite, value=value, kind=ClaimKind.ENDS, valid_from=None)
+                for value in same
+            ]
+    return turned
 
 
 def _without_rivals(found: list[Finding]) -> list[Finding]:

@@ -7,10 +7,11 @@ that the patterns can be anchored there. What isn't so (`reality`) is left out.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 
 from cortex_core.providers.rules import reality
 from cortex_core.providers.rules.cleaning import clean
+from cortex_core.providers.rules.introductions import spell_out
 from cortex_core.providers.rules.people import OTHER, PERSON, RELATIVE, VERBS, is_known_name, subject_of
 from cortex_core.providers.rules.reality import phrases
 
@@ -32,6 +33,7 @@ class Clause:
         is_hedged: Whether its speaker isn't sure.
         is_correction: Whether something before it says that this is a correction ("no", "actually").
         is_slip: Whether it takes the place of something just said ("I meant …", "*…").
+        follows_correction: Whether something before it in the message says so.
         is_greeting: Whether a greeting stands before it.
         lead: What was taken off before it.
         after: What follows it in its sentence.
@@ -45,6 +47,7 @@ class Clause:
     is_hedged: bool = False
     is_correction: bool = False
     is_slip: bool = False
+    follows_correction: bool = False
     is_greeting: bool = False
     lead: str = ""
     after: str = ""
@@ -61,13 +64,21 @@ def read_clauses(message: str) -> list[Clause]:
         return []
     clauses: list[Clause] = []
     subjects = _Subjects()
-    leads = ""
+    leads, takes_back, is_corrected = "", False, False
     for number, sentence in enumerate(_SENTENCE.finditer(text)):
         if _ONLY_LEADS.fullmatch(sentence["text"].strip()) and "?" not in sentence["end"]:
             leads = f"{sentence['text'].strip()}, "  # "That's wrong. I live in …"
             continue
         if not reality.is_foreign(sentence["text"]):
-            clauses += _read_sentence(leads + sentence["text"].strip(), number, subjects, asks="?" in sentence["end"])
+            told = leads + sentence["text"].strip()
+            takes_back |= bool(reality.takes_back(told))
+            read = _read_sentence(told, number, subjects, asks="?" in sentence["end"])
+            clauses += (
+                replace(one, is_correction=one.is_correction or takes_back, follows_correction=is_corrected)
+                for one in read
+            )
+            opening = _take_leads(Clause(told))
+            is_corrected |= takes_back or opening.is_correction or opening.is_slip
         leads = ""
         if len(clauses) >= _MAX_CLAUSES:
             break
@@ -89,9 +100,13 @@ _SENTENCE = re.compile(r"(?P<text>(?:[^!?…\n;.]|\.(?=[a-z0-9]))+)(?P<end>[!?�
 _CORRECTING = phrases(r"""
 no, nope, nah, nono, wrong, incorrect, actually, sorry, my bad, correction
 that'?s (?:wrong|not right|incorrect|not true|not correct), that is wrong, oops, wait, not quite, you'?re wrong
+sry, soz, wait no, hang on, hold on, my mistake, whoops, woops, i lied, jk, j/k, just kidding, kidding
 you got (?:that|it|me) wrong, you(?:'ve| have)? (?:mixed|mix) (?:that|it) up, not true, typo, edit
 """)
-_SLIPPING = phrases(r"i meant, i mean, i meant to say, make that, should be, scratch that, typo, i misspoke, oops")
+_SLIPPING = phrases(
+    r"i meant, meant, i mean, i meant to say, make that, should be, scratch that, typo,"
+    r" i misspoke, mistyped, (?:stupid |damn )?autocorrect, oops"
+)
 _GREETING = phrases(
     r"hi+, hey+, hello, heya, hiya, yo, sup, good (?:morning|evening"
     r"|afternoon), howdy, greetings, nice to meet (?:you|u|ya|everyone)( all)?"
@@ -106,7 +121,9 @@ note that, keep in mind, good to know, for context, context, in fact, as for me,
 to be honest, the thing is, unfortunately, sadly, luckily, thankfully, finally, currently, now, right now
 nowadays, these days, at the moment, rn, atm, so far, or, n, as well, too, little fact, about me, intro, update
 i think, i guess, i suppose, i believe, maybe, probably, perhaps, apparently, i reckon, thanks?, thank you, sure
-cool, nice, great, same, me too, aw+, omg, wow, xd, just, since you asked, technically, basically, literally
+cool, nice, great, same, me too, aw+, omg, wow, xd, just, guys, mate, ugh, sigh, same here, since you asked
+technically, basically, literally
+turns out, listen, look, heads up, hear me out, seriously, originally, since (?:19|20)\d\d, ever since, growing up
 as of \w+(?: (?:week|month|year|night))?, yesterday, last (?:week|month|year|\w+day)
 this (?:week|month|year|morning), (?:back )?in (?:19|20)\d\d, \w+ (?:years?|months?|weeks?|days?) ago
 """)
@@ -125,10 +142,13 @@ _CONJUNCTION = phrases(
     " yet, or, btw, lol, where, haha, lmao"
 )
 _SUBJECT = phrases(rf"""
-i'?m, i'?ve, i'?d, i'?ll, i, my, we'?re, we'?ve, we, our, he'?s, she'?s, they'?re, he, she, they, it'?s, it
-you'?re, you, u, your, that'?s, that, this, these, there'?s, there, {RELATIVE}, everyone, everybody, people
+i'?m, i'?ve, i'?d, i'?ll, i, my, we'?re, we'?ve, we, our, he'?s, she'?s, they'?re, he, she, they, his name
+her name(?:'?s)?, it'?s, it
+(?-i:[A-Z][a-z]+) (?:lives|works|speaks|studies|moved)(?= ), you'?re, you, u, your, that'?s, that, this, these
+there'?s, there, {RELATIVE}, everyone, everybody, people
 name'?s, call me, pronouns, wbu, hbu, what, how, who, why, do you, are you, does, did, can, could, should, would
-is that, is there, anyone, any (?:ideas?|tips?|recs?|recommendations?|suggestions?|thoughts|advice|one|of)
+is that, is there, if, idk, dunno, don'?t know, no idea, not sure, anyone
+any (?:ideas?|tips?|recs?|recommendations?|suggestions?|thoughts|advice|one|of)
 does any
 """)
 # Clauses without a subject of their own, and what stands for it.
@@ -151,7 +171,7 @@ _THEY_DO = phrases(
 _DOES_DROPPED = phrases(r"""
 turned \d\d, went, moved (?:to|back|from|away|in|out), grew up, quit, left, stopped, gave up, got, broke up
 started, adopted, had to put, was born, live in, work (?:as|at|for), study at, joined, became, dropped out
-graduated, lost my, sold my, been, named
+graduated, lost my, sold my, been, named, had to (?:put|give|rehome|sell|quit|stop|leave|drop)
 """)
 _IS_DROPPED = phrases(r"""
 living in, based in, born and, originally from, from(?= (?-i:[A-Z])), allergic to, working (?:as|at|for)
@@ -199,22 +219,28 @@ every day, love, hate, kind, person, moment, now
 
 
 def _read_sentence(sentence: str, number: int, subjects: _Subjects, *, asks: bool) -> Iterator[Clause]:
+    sentence = spell_out(sentence)
     own = reality.before_hearsay(sentence)
     if reality.is_supposed(own) or reality.is_question_without_mark(own):
         return
-    pieces = list(islice(_split(own), _MAX_CLAUSES))
+    pieces = list(takewhile(_is_certain, islice(_split(own), _MAX_CLAUSES)))
     if asks:
-        if len(pieces) == 1 or own != sentence or not reality.is_question(pieces[-1][1]):
+        if len(pieces) <= 1 or own != sentence or not reality.is_question(pieces[-1][1]):
             return
         pieces = [piece for piece in pieces if not reality.is_question(piece[1])]
-    led = ""
+    led, is_first = "", True
     for at, (kind, piece) in enumerate(pieces):
         if _ONLY_LEADS.fullmatch(piece):
             led += f"{piece}, "
             continue
         clause = _take_leads(Clause(led + piece, number, after=" ".join(later for _, later in pieces[at + 1 :])))
-        led = ""
-        yield _with_subject(clause, kind, subjects, is_first=at == 0)
+        yield _with_subject(clause, kind, subjects, is_first=is_first)
+        led, is_first = "", False
+
+
+def _is_certain(piece: tuple[str, str]) -> bool:
+    """Tell whether a piece of a sentence depends on nothing; what comes after one that does may hang on it, too."""
+    return not reality.is_conditional(piece[1])
 
 
 def _split(sentence: str) -> Iterator[tuple[str, str]]:
@@ -270,11 +296,20 @@ _NO_MORE = re.compile(r"(?:not an? \w+|not \w+|no longer \w+(?: \w+)?)(?: any ?m
 _ANIMATE = re.compile(
     r" (?:just )?(?:lives|works|loves|likes|hates|speaks|studies|moved|turned|grew)\b|'s birthday\b", re.IGNORECASE
 )
+_GERUND_CLAUSE = (
+    r"(?:living|working|studying)\b.* (?:is|isn'?t|sucks?|was|wasn'?t|has|can|can'?t|makes?|means?|costs?|gets?"
+    r"|beats?|feels?|would|will"
+    r"|rocks?)\b"
+)  # "living in Berlin is expensive"
 _DROPPED = {
-    "i am ": re.compile(rf"(?:{_ADVERBS}{_IS_DROPPED}\b|{_NO_MORE.pattern})", re.IGNORECASE),
+    "i am ": re.compile(rf"(?!{_GERUND_CLAUSE})(?:{_ADVERBS}{_IS_DROPPED}\b|{_NO_MORE.pattern})", re.IGNORECASE),
     "i ": re.compile(rf"{_ADVERBS}{_DOES_DROPPED}\b", re.IGNORECASE),
-    "my ": re.compile(r"(?:name's|name is|birthday is|b-?day:|fav\w* \w+(?: is| are|:))", re.IGNORECASE),
+    "my ": re.compile(
+        r"(?:(?:the )?name's|(?:the )?name is|birthday is|b-?day:|fav\w* \w+(?: is| are|:))", re.IGNORECASE
+    ),
 }
+_HIS = re.compile(r"(?:his|her) (?=(?:name|birthday|bday|pronouns)(?:'?s)? )", re.IGNORECASE)
+_FROM = re.compile(r"from (?=(?-i:[A-Z]))", re.IGNORECASE)
 _PRONOUN = re.compile(r"(?:he|she)(?=(?:'s)? )", re.IGNORECASE)
 
 
@@ -289,8 +324,13 @@ def _with_subject(clause: Clause, kind: str, subjects: _Subjects, *, is_first: b
         text = f"{subjects.last}{verb} {text}"
     elif (pronoun := _PRONOUN.match(text)) and len(subjects.others) == 1:
         text = next(iter(subjects.others)) + text[pronoun.end() :]
+    elif (his := _HIS.match(text)) and len(subjects.others) == 1:
+        text = f"{next(iter(subjects.others))}'s {text[his.end() :]}"
     elif is_first or subjects.last == "i":
         dropped = next((subject for subject, start in _DROPPED.items() if start.match(text)), "")
+        if clause.is_greeting and _FROM.match(text):  # "hi from Osaka!"
+            is_home = not reality.is_away(f"{text} {clause.after}")
+            dropped, text = ("i am living ", _FROM.sub("in ", text)) if is_home else ("", text)
         text = dropped + text
     subjects.has = bool(_HAVING.match(text)) or (subjects.has and bool(kind))
     found = _PERSON.match(text)

@@ -18,6 +18,7 @@ _REPLACEMENTS = (
     (re.compile(r"\b(?:https?://|www\.)\S+"), " "),
     (re.compile(r"<[@#:at/][^>\s]{0,80}>"), " "),
     (re.compile(r"^[ \t]*\*(?=[^\s*][^*\n]*$)", re.MULTILINE), "i meant "),  # *Berlin, as one corrects a slip
+    (re.compile(r"^[ \t]*(?=[^\W\d_])([^*\n,.;!?]{2,30}?)(?<! )\*(?=\s|$)", re.MULTILINE), r"i meant \1"),  # Berlin*
     (re.compile(r"(?<![*\w])\*[^*\n]*\s[^*\n]*\*(?![*\w])"), "; "),  # *waves at everybody*
     (re.compile(r"\*+|__+|\|\|"), ""),
     (re.compile(r"[\U0001F000-\U0001FAFF\u2600-\u27BF\u2B50\uFE0F\u200D]+"), " ; "),
@@ -26,6 +27,7 @@ _REPLACEMENTS = (
     (re.compile(r"\b([A-Za-z])\.(?=[A-Za-z]\b)"), r"\1"),  # U.S., e.g.
     (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"),
     (re.compile(r"[ \t\r\f\v\xa0]+"), " "),
+    (re.compile(r"(?<=\w)[.!\u2026]+ (?=(?:[Tt]o|of) (?:the|my|an?|this)\b)"), " "),  # "I'm married. To the grind."
 )
 _QUOTED = re.compile(r'"([^"\n]*)"|\u201c([^\u201d\n]*)\u201d|\u00ab([^\u00bb\n]*)\u00bb')
 

@@ -27,6 +27,15 @@ _PAIR = re.compile(
     r"|the) )*(?P<old>[^,;]+)$",
     re.IGNORECASE,
 )
+_PAIR_TURNED = re.compile(
+    r"(?:i am |i'?m |it'?s )?not (?:(?:in|on|at|from|an?|the) )*(?P<old>[^,;]+), ?(?:but |it'?s |i'?m "
+    r"|i said )?(?:(?:in|on|at|from|an?|the) )*"
+    r"(?P<new>[^,;]+)",
+    re.IGNORECASE,
+)
+_MERE_NUMBERS = re.compile(
+    r"(?:i have|i'?ve got|we have|it'?s|that'?s|make (?:it|that))? ?[\w-]+,? not [\w-]+", re.IGNORECASE
+)
 _IT_IS = re.compile(
     r"(?:(?:it'?s|it is|that'?s|i'?m|i am|i have|i've got|ive got|i got|we have|i do|they'?re|make (?:that"
     r"|it))(?: (?:actually|really|just|in fact))*)? ?"
@@ -58,6 +67,7 @@ _BLAMED = re.compile(
     re.IGNORECASE,
 )
 _NOUNS = {"number of children": "kids", "number of siblings": "siblings"}
+_TASTES = frozenset({"hobbies", "likes", "dislikes"})
 _BLAMED_NAMES = {"bday": "birthday"}
 _NAMES = ("name", "nickname", "partner", "children", "siblings", "pets")
 
@@ -81,6 +91,8 @@ def with_contrast(found: Sequence[Finding], clause: Clause, held: Held, said_at:
         if old is not None and normal_form(old) != normal_form(finding.value):
             replaces = old if len(found) == 1 or not attribute_of(finding.attribute).has_many else None
             corrected.append(replace(finding, kind=ClaimKind.CORRECTS, replaces=replaces))
+        elif (clause.is_correction or clause.follows_correction) and (pet := _renamed_pet(finding, held)):
+            corrected.append(replace(finding, kind=ClaimKind.CORRECTS, replaces=pet))
         elif clause.is_correction and _differs(finding, held):
             corrected.append(replace(finding, kind=ClaimKind.CORRECTS))
         else:
@@ -92,6 +104,8 @@ def instead_of(denied: Sequence[Finding], clause: Clause, said_at: datetime) -> 
     """Return what stands in place of what the clause before denied: "I don't have three kids, I have four"."""
     stated = find(clause, said_at)
     for old in denied:
+        if old.attribute in _TASTES:  # "I'm not into hiking but I'm curious" gives no other hobby
+            return []
         same = [finding for finding in stated if (finding.attribute, finding.subject) == (old.attribute, old.subject)]
         if same and same[0].key != old.key:
             return [replace(same[0], kind=ClaimKind.CORRECTS, replaces=old.value)]
@@ -106,7 +120,7 @@ def instead_of(denied: Sequence[Finding], clause: Clause, said_at: datetime) -> 
 
 def find_pair(clause: Clause, held: Held, said_at: datetime) -> list[Finding]:
     """Return what a mere pair corrects ("four kids, not three"), if exactly one thing held fits what is taken back."""
-    pair = _PAIR.fullmatch(clause.text)
+    pair = _PAIR.fullmatch(clause.text) or _PAIR_TURNED.fullmatch(clause.text)
     if not pair or len(clause.text.split()) > _MAX_PAIR_WORDS or clause.subject:
         return []
     candidates = [
@@ -131,7 +145,8 @@ def find_counted(clause: Clause, held: Held) -> list[Finding]:
         clause.text,
         re.IGNORECASE,
     )
-    count = read_number(told["new"]) if told and clause.is_correction else None
+    is_marked = clause.is_correction or clause.is_slip or clause.follows_correction
+    count = read_number(told["new"]) if told and is_marked else None
     if not told or count is None:
         return []
     return [
@@ -194,6 +209,15 @@ def _renamed(pet: Value, text: str) -> Value | None:
     return f"{names[0]} {str(pet).split(' ', 1)[1]}" if names else None
 
 
+def _renamed_pet(finding: Finding, held: Held) -> Value | None:
+    """Return the animal that a correction gives another name, where only one of its kind is held."""
+    species = str(finding.value).partition(" (")[2]
+    if finding.attribute != "pets" or finding.subject or not species:
+        return None
+    same = [pet for pet in held.values_of("pets") if str(pet).endswith(f" ({species}")]
+    return same[0] if len(same) == 1 and normal_form(same[0]) != normal_form(finding.value) else None
+
+
 def _differs(finding: Finding, held: Held) -> bool:
     """Tell whether something else is held in the only place that there is for it."""
     if finding.subject is not None or attribute_of(finding.attribute).has_many:
@@ -220,7 +244,11 @@ def _read(attribute: str, text: str, said_at: datetime, *, of: str) -> Value | N
     counted = COUNTED.get(attribute)
     if counted:
         word = text.split(maxsplit=1)[0] if text.split() else ""
-        return read_number(word) if re.search(counted, of, re.IGNORECASE) or re.fullmatch(r"[\w-]+", of) else None
+        return (
+            read_number(word)
+            if (re.search(counted, of, re.IGNORECASE) or re.fullmatch(r"[\w-]+", of) or _MERE_NUMBERS.fullmatch(of))
+            else None
+        )
     if attribute.startswith("favorite "):
         return text.strip() or None
     read = READERS.get(attribute)

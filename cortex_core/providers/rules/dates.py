@@ -67,6 +67,28 @@ def read_birthday(text: str, said_at: datetime) -> str | None:
     return alone["month"] if alone and alone["month"][:3].lower() in _MONTHS else None
 
 
+def with_day(birthday: str, text: str) -> str | None:
+    """Return a birthday on another day of its month, as "the 14th" tells it; None if the text doesn't.
+
+    >>> with_day("--03-04", "the 14th"), with_day("March", "the 14th"), with_day("--02-03", "31st")
+    ('--03-14', None, None)
+    """
+    found = _OF_MONTH.match(text)
+    if not found or month_of(birthday) is None or not birthday[-1].isdigit():
+        return None
+    day = f"{birthday[:-2]}{int(found['day']):02}"
+    try:
+        date(_LEAP_YEAR, int(day[-5:-3]), int(day[-2:]))
+    except ValueError:
+        return None
+    return day
+
+
+_OF_MONTH = re.compile(
+    r"(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)(?= ?(?:$|[,;]|not\b|actually\b|i mean\b|lol\b))", re.IGNORECASE
+)
+
+
 def month_of(birthday: str) -> int | None:
     """Return the month of a birthday in any of the forms of `read_birthday`.
 

@@ -65,13 +65,19 @@ _ENDS_ALL: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
         ("school",),
     ),
+    (rf"{_I}(?:'?m)?(?: am)? (?:eat|eating|started eating) meat(?: again| now)\b", ("diet",)),
+    (r"(?:i'?m|i am|went|i went) back to (?:eating )?meat\b", ("diet",)),
+    (rf"my (?:late )?{_PARTNER}(?: \w+)?{_DIED}\b", ("relationship", "partner")),
+    (rf"(?:\w+ and (?:i|me)|me and \w+|{_I})(?: are|'re)(?: now| finally| officially)* divorced\b", ("partner",)),
+    (rf"(?:{_I} )?(?:officially |legally )?changed my name\b", ("name",)),
     (rf"{_I} (?:moved away|moved out)(?: (?:from there|of there))?$", ("location",)),
 )
 # What ends a value that it names, where that is held.
 _ENDS_NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         (
-            rf"{_I} (?:quit|stopped|gave up|given up|dropped)(?: (?:being|playing|doing|eating|working at|working for"
+            rf"{_I} (?:quit|stopped|gave up|given up|dropped|had to (?:quit|stop|give up|drop))(?: (?:being"
+            rf"|playing|doing|eating|working at|working for"
             rf"|working as|going to|speaking|practi[sc]ing|learning))?(?: on)?(?: (?:the|an?|my))? (?P<what>[^,;]+)"
         ),
         ("hobbies", "instruments", "diet", "employer", "job", "school", "likes"),
@@ -89,6 +95,7 @@ _ENDS_NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
         rf"{_I} (?:sold|rehomed|gave away|had to (?:put down|rehome|give up)|lost)(?: my| our)? (?P<what>[^,;]+)",
         ("pets", "instruments"),
     ),
+    (rf"{_I} (?:had to give|gave)(?: away)?(?: my| our)? (?P<what>[^,;]+?) (?:to|away|up)\b", ("pets", "instruments")),
     (rf"{_I} had to put (?:my |our )?(?P<what>[^,;]+?) (?:down|to sleep)\b", ("pets",)),
     (rf"{_I} (?:graduated|dropped out)(?: from| of)? (?P<what>[^,;]+)", ("school",)),
     (
@@ -99,6 +106,18 @@ _ENDS_NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("diet", "employer", "job", "location", "instruments", "hobbies", "school", "likes"),
     ),
     (rf"(?P<what>[^\s,;]+){_DIED}\b", ("pets",)),
+    (rf"(?P<what>[^\s,;]+)(?:'s| is)(?: actually| really)? (?:my |our )?\w+(?: \w+)?'s? {_SPECIES}\b", ("pets",)),
+    (
+        rf"{_I} (?:don'?t|no longer) have (?:my |our |the )?(?P<what>[^,;]+?) (?:any ?more|any longer)\b",
+        ("pets", "instruments"),
+    ),
+    (
+        r"(?:i )?haven'?t (?:played|done|gone) (?P<what>[^,;]+?) (?:in|for) (?:years|ages|months)\b",
+        ("instruments", "hobbies"),
+    ),
+    (r"(?:i'?m|i am) not (?:actually |even )?allergic to (?P<what>[^,;]+)", ("allergies",)),
+    (r"(?P<what>[^\s,;]+) (?:just )?(?:fired me|laid me off|let me go)\b", ("employer",)),
+    (r"(?:it was |today was |today is |yesterday was )?(?:my )?last day at (?P<what>[^,;]+)", ("employer", "school")),
     (r"(?P<what>[^\s,;]+) is no longer with us\b", ("pets",)),
     (rf"{_I} said (?:our )?(?:final )?goodbye to (?:my |our )?(?P<what>[^,;]+)", ("pets",)),
     (rf"(?:my|our) (?:(?:old|little|sweet|poor|dear) )?(?:{_SPECIES} )?(?P<what>[^\s,;]+){_DIED}\b", ("pets",)),
@@ -117,6 +136,11 @@ _LEFT_PARTNER = re.compile(
     re.IGNORECASE,
 )
 
+_HAS_SOMEBODY = re.compile(
+    rf"(?:{_I} (?:have|got|met) an? (?:new )?{_PARTNER}\b|(?:i'?m|i am)(?: now)? (?:seeing|dating) (?!no ?body"
+    rf"|no one|any))",
+    re.IGNORECASE,
+)
 _ALL = tuple((re.compile(pattern, re.IGNORECASE), attributes) for pattern, attributes in _ENDS_ALL)
 _NAMED = tuple((re.compile(pattern, re.IGNORECASE), attributes) for pattern, attributes in _ENDS_NAMED)
 
@@ -153,6 +177,8 @@ def _find_no_more(clause: Clause, said_at: datetime) -> Iterable[Finding]:
 
 
 def _find_held(text: str, held: Held) -> Iterable[Finding]:
+    if _HAS_SOMEBODY.match(text):
+        yield from (_ended("relationship", value) for value in held.values_of("relationship") if value == "single")
     for pattern, attributes in _ALL:
         if pattern.match(text):
             for attribute in attributes:

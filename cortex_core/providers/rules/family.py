@@ -15,14 +15,20 @@ _STANDS_ALONE = re.compile(
     re.IGNORECASE,
 )
 _OF_CHILDREN = re.compile(
-    r"(?P<count>\w+(?:-\w+)?) (?:\w+ ){0,2}?(?:kids|children|kiddos|little ones|kid\b(?!s))", re.IGNORECASE
+    r"(?P<count>\w+(?:-\w+)?) (?:\w+ ){0,2}?(?:kids|children|kiddos|little ones|child\b|kid\b(?!s))", re.IGNORECASE
 )
 _COUNTED = (
     r"(?P<one>\w+) (?:\w+ )?(?P<first>{0})s?(?: and (?:also )?(?P<two>\w+) (?:\w+ )?(?P<second>{0})s?)?\b(?!"
-    r" (?:in law|of mine|who))"
+    r"[- ](?:in|of mine|who)\b)"
 )
 _SONS = re.compile(_COUNTED.format("son|daughter|boy|girl"), re.IGNORECASE)
 _BROTHERS = re.compile(_COUNTED.format("brother|sister|sibling"), re.IGNORECASE)
+_GOES_ON_COUNTING = re.compile(
+    r" and \d+ (?!years?\b|yo\b|dogs?\b|cats?\b|pets?\b|grand)", re.IGNORECASE
+)  # "5 children and 4 fires"
+_ALL_ANIMALS = re.compile(
+    rf",? (?:-+ )?(?:all|both|they'?re)(?: all| of them)? (?:an? )?{any_of('pets', 'species')}", re.IGNORECASE
+)
 _NO_COUNT = {"a": 1, "an": 1, "zero": 0, "no": 0}
 
 
@@ -34,7 +40,10 @@ def read_child_count(text: str) -> Values:
     """Read how many children: "four kids", "two sons and a daughter"; "a son" alone says nothing of the others."""
     if (found := _OF_CHILDREN.match(text)) and _STANDS_ALONE.match(text, found.end()):
         count = _count(found["count"])
-        return [count] if count is not None and count <= _MAX_CHILDREN else []
+        is_told = count is not None and count <= _MAX_CHILDREN and fold(found["count"]) not in {"a", "an"}
+        is_told = is_told and not _ALL_ANIMALS.match(text, found.end())
+        is_told = is_told and not _GOES_ON_COUNTING.match(text, found.end())
+        return [count] if is_told and count is not None else []
     found = _SONS.match(text)
     if found and not found["second"] and found["first"].lower() in {"boy", "girl"}:
         return []
@@ -54,11 +63,16 @@ def _added(found: re.Match[str] | None) -> list[int]:
     if (
         counts[0] is None
         or (found["second"] and counts[1] is None)
-        or not (total > 1 or counts[0] == 0)
+        or not (total > 1 or counts[0] == 0 or fold(found["one"]) == "one")
         or total > _MAX_CHILDREN
     ):
         return []
     return [total]
+
+
+def read_birth_order(text: str) -> Values:
+    """Read how many siblings "the oldest of four" has."""
+    return [int(count) - 1 for count in read_count(text) if int(count) > 1]
 
 
 def read_count(text: str) -> Values:

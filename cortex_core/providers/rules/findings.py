@@ -10,11 +10,20 @@ from cortex_core.providers.rules.clauses import Clause
 from cortex_core.providers.rules.dates import read_birthday, read_since
 from cortex_core.providers.rules.family import pet_value
 from cortex_core.providers.rules.grammar import DECLARED, LOOSE
-from cortex_core.providers.rules.lexicon import any_of, words
+from cortex_core.providers.rules.lexicon import any_of, read_number, words
 from cortex_core.providers.rules.patterns import BIRTHDAYS, PATTERNS
-from cortex_core.providers.rules.people import KIN, attribute_of_kin, is_known_name, is_name, read_names
+from cortex_core.providers.rules.people import (
+    KIN,
+    attribute_of_kin,
+    is_known_name,
+    is_name,
+    read_name,
+    read_names,
+    read_parted_name,
+)
+from cortex_core.providers.rules.places import read_place
 from cortex_core.providers.rules.reality import is_future
-from cortex_core.providers.rules.tastes import read_favorite
+from cortex_core.providers.rules.tastes import read_favorite, read_languages
 from cortex_core.providers.rules.wording import Values
 from cortex_core.words import fold
 
@@ -59,9 +68,9 @@ class Held:
         """Return the values of an attribute."""
         return [value for held, value in self._facts if held == attribute]
 
-    def attributes_with(self, value: Value) -> list[str]:
-        """Return the attributes that hold a value."""
-        return [held for held, other in self._facts if normal_form(other) == normal_form(value)]
+    def findings(self) -> list[Finding]:
+        """Return what is held as if it were said."""
+        return [Finding(attribute, value, DECLARED) for attribute, value in self._facts]
 
     def apply(self, finding: Finding) -> None:
         """Take note of a finding about the speaker."""
@@ -78,6 +87,13 @@ class Held:
             self._facts.append((finding.attribute, finding.value))
 
 
+_MORE_OF_OTHERS = re.compile(
+    rf"(?:all|both|they'?re|they are)(?: all| of them| of which)?(?: are)? (?:an? )?{any_of('pets', 'species')}"
+    rf"|(?:an? )?(?:\w+ )?(?:plants?|cactus"
+    rf"|cacti|ferns?|ficus|succulents?|cars?|guitars?|consoles?)\b|(?:and )?\d+ (?!{any_of('pets', 'species')}"
+    rf"|pets?\b|grand|step|cars?\b|jobs?\b|and\b|y(?:ea)?rs?\b|yo\b|n\b)\w",
+    re.IGNORECASE,
+)  # "5 children and 4 fires" is no family
 _IS_FAVORITE = re.compile(
     r"(?P<value>[\w' &-]{2,40}?)(?: is| are|'s)(?: (?:probably|definitely|still|def|easily))*"
     r" my(?: all[- ]?time| absolute)? (?:favou?rite|fave?) (?P<kind>(?!thing|part|one|of)\w+)"
@@ -89,6 +105,7 @@ _IS_FAVORITE = re.compile(
 def find(clause: Clause, said_at: datetime) -> list[Finding]:
     """Return what a clause states, of its speaker or of somebody else."""
     found = [*_find_by_patterns(clause, said_at), *_find_birthday(clause, said_at), *_find_favorite(clause)]
+    found += _find_told_before(clause)
     if clause.is_hedged:
         found = [replace(finding, confidence=min(finding.confidence, HEDGED)) for finding in found]
     return found
@@ -106,6 +123,7 @@ def _find_by_patterns(clause: Clause, said_at: datetime) -> list[Finding]:
             not values
             or (pattern.attribute in _LASTING | _COUNTS and is_future(rest.split(",")[0]))
             or any(pattern.attribute == other.attribute for other in found)
+            or (pattern.attribute == "number of children" and _MORE_OF_OTHERS.match(clause.after))
         ):
             continue
         attribute = pattern.attribute
@@ -123,6 +141,48 @@ def _find_by_patterns(clause: Clause, said_at: datetime) -> list[Finding]:
         confidence = pattern.confidence if clause.is_sure_of_subject else min(pattern.confidence, LOOSE)
         found += [Finding(attribute, value, confidence, clause.subject, valid_from=since) for value in values]
     return _without_doubles(found)
+
+
+_TOLD_BEFORE = (
+    (
+        "languages",
+        re.compile(
+            r"(?P<value>[A-Z]\w+)(?:'s| is) my (?:native|first|main|mother) (?:language|tongue)\b", re.IGNORECASE
+        ),
+        read_languages,
+    ),
+    (
+        "name",
+        re.compile(r"(?P<value>(?-i:[A-Z])\w+)(?:'s| is) my(?: real| actual| first)? name\b", re.IGNORECASE),
+        read_name,
+    ),
+    (
+        "name",
+        re.compile(
+            r"my (?:mother|mom|mum|dad|father|parents)(?: \w+)? named me (?P<value>(?-i:[A-Z])\w+)", re.IGNORECASE
+        ),
+        read_parted_name,
+    ),
+    (
+        "location",
+        re.compile(
+            r"(?P<value>(?-i:[A-Z])\w+(?: (?-i:[A-Z])\w+)?)(?:'s| has| is) (?:been (?:my )?|my )home (?=for|since|now)",
+            re.IGNORECASE,
+        ),
+        read_place,
+    ),
+)
+
+
+def _find_told_before(clause: Clause) -> list[Finding]:
+    """Return what a clause begins with and then says what it is: "Portuguese is my native language"."""
+    text = clause.said or clause.text
+    return [
+        Finding(attribute, value, LOOSE)
+        for attribute, pattern, read in _TOLD_BEFORE
+        if (told := pattern.match(text))
+        for value in read(told["value"])[:1]
+    ]
 
 
 def _find_favorite(clause: Clause) -> list[Finding]:
@@ -150,11 +210,12 @@ def _find_birthday(clause: Clause, said_at: datetime) -> list[Finding]:
         if match := pattern.match(clause.text):
             rest = clause.text[match.end() :]
             is_today = match[0].lower().lstrip().startswith(("it", "today"))
-            day = read_birthday(rest or ("today" if is_today else ""), said_at)
+            is_tomorrow = match[0].lower().startswith("tomorrow")
+            day = read_birthday("tomorrow" if is_tomorrow else rest or ("today" if is_today else ""), said_at)
             born = " born" in match[0].lower()
             if not day or (born and day[0] not in "-12") or (day.isalpha() and "in" not in match[0].lower().split()):
                 return []
-            near = rest[:3].lower() in {"tod", "tom", "yes"} or (is_today and not rest)
+            near = rest[:3].lower() in {"tod", "tom", "yes"} or is_tomorrow or (is_today and not rest)
             return [Finding("birthday", day, LOOSE if near else DECLARED, clause.subject)]
     return []
 
@@ -166,7 +227,8 @@ _RELATIONS = (
     rf"|beautiful|sweet) ?-?)?{KIN}|{any_of('pets', 'species')})"
 )
 _CALLED = (
-    r"(?:(?:'s name is|s name is|'s called| is called| is named|,? called|,? named|s are(?: called| named)?"
+    r"(?:(?:'s names? is|'s name'?s|s name is|'s called| is called| is named|,? called|,? named|s are(?: called"
+    r"| named)?"
     r"|s' names are|s names are|s called|s named|s,|s:|s|,)?)"
 )
 _NAMED = re.compile(rf"\b(?:my|our) {_RELATIONS}(?P<called>{_CALLED}) (?P<names>\S.*)", re.IGNORECASE)
@@ -175,6 +237,19 @@ _NAME_IS = re.compile(rf"(?P<name>(?-i:[A-Z])[\w-]*?\w)(?:'s| is) (?:my|our) {_R
 _NAMED_SO = re.compile(
     r"(?:(?:her|his|its|their|the) name(?:'s| is)|(?:he|she|it)(?:'s| is) (?:called|named)|(?:(?:i"
     r"|we) )?(?:called|named) (?:him|her|it|them)) (?P<name>.+)",
+    re.IGNORECASE,
+)
+_MY_COUNT = re.compile(
+    r"(?:^|(?<=[ ,]))(?:my|our|all of (?:my|our)|all (?=\w+ of))(?P<of>)"
+    r" (?:own )?(?P<count>\d{1,2}|one|two|three|four|five|six|seven|eight)(?: of (?:my|our))?"
+    r"(?: (?:little|lovely|young|small|grown|adult|older|younger|wonderful|beautiful|crazy))*"
+    r" (?P<kin>kids?|children|child|siblings)\b(?!'s? )",
+    re.IGNORECASE,
+)
+_MAX_COUNTED = 16
+_THE_ANIMAL = re.compile(
+    rf"the (?P<kin>{any_of('pets', 'species')})(?:'s name)?(?: is|'s)(?: (?:called|named))? (?P<name>(?-i:[A-Z])\w+)"
+    r"(?= ?(?:$|[,;]|too\b|btw\b|not\b|lol\b|actually\b))",
     re.IGNORECASE,
 )
 _PLURAL = re.compile(r"s(?: are.*|' names are|:|,| called| named)?$", re.IGNORECASE)
@@ -197,6 +272,14 @@ def find_names(text: str) -> list[Finding]:
         found += _named(match["kin"], names if _PLURAL.search(match["called"]) else names[:1], says_so=says_so)
     if (match := _IS_NAME.search(text) or _NAME_IS.match(text)) and is_known_name(match["name"]):
         found += _named(match["kin"], [match["name"]], says_so=False)
+    if match := _MY_COUNT.search(text):
+        count = read_number(match["count"]) or 0
+        attribute = "number of siblings" if match["kin"][0].lower() in "sb" else "number of children"
+        found += [Finding(attribute, count, LOOSE)] if 0 < count < _MAX_COUNTED else []
+    if (match := _THE_ANIMAL.match(text)) and (
+        is_known_name(match["name"]) or fold(match["name"]) in words("names", "animals")
+    ):
+        found += _named(match["kin"], [match["name"]], says_so=False)
     return found
 
 
@@ -208,10 +291,15 @@ def name_animal(clause: Clause, before: Finding) -> list[Finding]:
     return [replace(before, value=pet_value(name, str(before.value))) for name in read_names(told["name"])[:1]]
 
 
+_NO_NAME_BEFORE = re.compile(
+    r" (?:[A-Z][a-z]|(?:obsessed|addict(?:ed)?|fans?|bound|enthusiast|lover|hater|player|gamer)\b)"
+)
+
+
 def _stands_alone(name: str, text: str) -> bool:
     """Tell whether a word after "my dog" is its name; "my brother Oslo Airport" has none."""
     is_verb = name.endswith(("ed", "ing")) and not is_known_name(name)
-    return is_name(name) and not is_verb and not re.match(r" [A-Z][a-z]", text[len(name) :])
+    return (is_name(name) or is_known_name(name)) and not is_verb and not _NO_NAME_BEFORE.match(text, len(name))
 
 
 def _named(kin: str, names: list[str], *, says_so: bool) -> list[Finding]:

@@ -20,7 +20,7 @@ _JOINT = r"(?:(?:my \w+(?: \w+)?|me|[^\W\d_]+) and (?:i|me|my \w+)|i and my \w+)
 _SPEAKER = {
     "I": rf"(?:i|we|{_JOINT})" + _ADVERBS,
     "am": rf"(?:i ?'?m|i am|iam|we'?re|we are|{_JOINT} are)" + _ADVERBS,
-    "have": rf"(?:i|we|{_JOINT})" + _ADVERBS + r"(?: have(?: got)?|'?ve got|'ve| got)",
+    "have": rf"(?:i|we|{_JOINT})(?:" + _ADVERBS + r"(?: have(?: got)?|'?ve got|'ve| got)|'?ve" + _ADVERBS + " got)",
     "been": r"i(?:'?ve| have)?" + _ADVERBS + r" been",
     "my": r"(?:my|our)",
     "s": "",

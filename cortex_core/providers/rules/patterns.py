@@ -24,14 +24,22 @@ _PERSON = (
     Pattern(
         "name", r"my (?:(?:real|actual|full|first|given|legal) )?name(?:'?s| is|:)", people.read_name, of_others=False
     ),
+    Pattern(
+        "name",
+        r"{I} (?:officially |legally )?changed my name(?: officially| legally)? to",
+        people.read_parted_name,
+        of_others=False,
+    ),
     Pattern("name", r"{am} (?:called|named)", people.read_name, of_others=False),
     Pattern("name", "{am}", people.read_bare_name, LOOSE, of_others=False),
     Pattern("name", "{am}", people.read_greeting_name, LOOSE, of_others=False, in_greetings=True),
+    Pattern("nickname", r"(?:you|u|y'?all|people|everyone) can call me", people.read_nickname, of_others=False),
     Pattern(
         "nickname",
         r"(?:(?:you can|u can|please|pls|just|everyone|everybody|people|friends|my friends|most people|they|all"
-        r"|y'?all can|my family|usually|mostly) )*calls? me",
-        people.read_nickname,
+        r"|y'?all can|my family|usually|mostly|irl|in real life|at work|at home|at school|online|on here|else"
+        r"|still) )*calls? me",
+        people.read_said_nickname,
         of_others=False,
     ),
     Pattern(
@@ -70,6 +78,7 @@ _PLACES = (
         places.read_place,
     ),
     Pattern("location", r"{I} reside{s} in", places.read_place),
+    Pattern("location", r"{I} live{s}(?: (?:out|up|down|over|somewhere))?", places.read_nearby),
     Pattern(
         "location",
         r"(?:{I}|i'?ve|i have|we'?ve)(?: (?:just|recently|finally))* (?:moved|relocated|emigrated"
@@ -79,6 +88,7 @@ _PLACES = (
     ),
     Pattern("location", rf"{{my}} (?:(?:current )?location|home ?city|current city){_NAMED}", places.read_place),
     Pattern("hometown", r"{am}(?: (?:originally|proudly|born))? from", places.read_place),
+    Pattern("hometown", "{am}", work.read_origin, LOOSE),
     Pattern("hometown", r"{I}(?: originally)? (?:come{s}|came|hail{s})(?: originally)? from", places.read_place),
     Pattern("hometown", rf"{{my}} (?:hometown|home town){_NAMED}", places.read_place),
     Pattern(
@@ -91,7 +101,7 @@ _PLACES = (
     ),
     Pattern("hometown", r"(?:{I}(?: was| were)|{am}) born in", places.read_place, LOOSE),
     Pattern("timezone", rf"{{my}} (?:time ?zone|tz){_NAMED}", places.read_timezone),
-    Pattern("timezone", r"{am} (?:in|on)(?: the)?", places.read_timezone),
+    Pattern("timezone", r"{am}(?: (?:in|on)(?: the)?)?", places.read_timezone),
 )
 # Work and school ------------------------------------------------------------------------------------------------------
 _WORK = (
@@ -114,6 +124,9 @@ _WORK = (
     ),
     Pattern("job", r"{been}(?: working as)?", work.read_occupation),
     Pattern("job", r"{I} work{s} in", work.read_field, LOOSE),
+    Pattern("job", r"{I}", work.read_trade, LOOSE, of_others=False),
+    Pattern("job", "{am}", work.read_out_of_work, of_others=False),
+    Pattern("employer", r"{I} work{s} in", work.read_workplace, LOOSE),
     Pattern("employer", r"{I} work{s}" + _HOURS + r"(?: over)? (?:at|for)", work.read_employer),
     Pattern("employer", r"{am} (?:working|employed)" + _HOURS + " (?:at|for|by)", work.read_employer),
     Pattern("employer", r"{been} (?:working )?(?:at|for|with)", work.read_named_employer),
@@ -131,17 +144,24 @@ _WORK = (
     ),
     Pattern(
         "employer",
+        _STARTED + r" started (?:working |work )?(?:at|for|with)",
+        work.read_new_employer,
+        tells_when=True,
+    ),
+    Pattern(
+        "employer",
         _STARTED
         + (
-            r" (?:joined|started (?:working |work )?(?:at|for|with)|got(?: an?)?(?: new)? job (?:at|with)"
+            r" (?:joined|got(?: an?)?(?: new)? job (?:at|with)"
             r"|got hired (?:at|by)|started (?:my|a) (?:new )?job at|landed a job at)"
         ),
         work.read_named_employer,
         tells_when=True,
     ),
     Pattern("employer", rf"{{my}} employer{_NAMED}", work.read_employer),
-    Pattern("school", r"{I} (?:go|goes) to(?: the)?", work.read_school),
+    Pattern("school", r"{I} (?:go|goes) to(?: the)?", work.read_sure_school),
     Pattern("school", r"{I} attend{s}", work.read_school),
+    Pattern("school", "{am} at", work.read_sure_school, LOOSE),
     Pattern(
         "school",
         r"(?:{I} stud(?:y|ies)|{am} studying|{am} doing (?:my|a|an)(?: \w+){1,2})(?: (?!at\b)[\w']+){0,4}? at",
@@ -181,6 +201,12 @@ _FAMILY = (
     Pattern("number of children", "{am}" + _OF_CHILDREN + " (?:of|to)(?: the)?", family.read_count),
     Pattern("number of siblings", "{have}", family.read_sibling_count),
     Pattern("number of siblings", r"{am} an only child", lambda _: [0]),
+    Pattern(
+        "number of siblings",
+        r"{am} (?:the )?(?:oldest|eldest|youngest|middle)(?: child| kid)? of",
+        family.read_birth_order,
+        LOOSE,
+    ),
     Pattern(
         "number of siblings",
         r"(?:i|we)(?: do not|\s?don'?t| haven'?t)(?: have| got)?(?: any)? (?:siblings|brothers or sisters)",
@@ -239,11 +265,15 @@ _WAYS = (
     Pattern("hobbies", r"{I} play{s}(?: (?:competitive|casual|some|a lot of))?", tastes.read_games),
     Pattern("hobbies", r"{been} playing", tastes.read_games),
     Pattern(
-        "hobbies", r"{I} (?:do|does|practi[sc]e{s}|go|goes)(?: (?:a lot of|some|lots of))?", tastes.read_sports, LOOSE
+        "hobbies", r"{I} (?:do|does|practi[sc]e{s}|go|goes)(?: (?:a lot of|some|lots of))?", tastes.read_habits, LOOSE
     ),
-    Pattern("hobbies", r"{been}(?: (?:doing|into|practi[sc]ing))?", tastes.read_pastimes, LOOSE),
+    Pattern("hobbies", r"{been}(?: (?:doing|into|practi[sc]ing))?", tastes.read_long_pastimes, LOOSE),
     Pattern(
-        "hobbies", _STARTED + r" (?:took up|picked up|got into|started)", tastes.read_pastimes, LOOSE, tells_when=True
+        "hobbies",
+        _STARTED + r" (?:took up|picked up|got into|started)",
+        tastes.read_begun_pastimes,
+        LOOSE,
+        tells_when=True,
     ),
     Pattern("hobbies", r"{am}(?: (?:big|deep))? into", tastes.read_sports),
     Pattern(
@@ -288,7 +318,7 @@ _TASTES = (
         "favorite {kind}",
         r"{my}(?: (?:all[- ]?time|absolute|personal|current))? (?:favou?rites?|favs?|faves?|favourtie"
         r"|favorit) (?P<kind>(?!thing|part|place to|one|of)\w+(?: (?!is|are|has|of)\w+)?)(?: (?:of all time"
-        r"|ever))?(?:'s|:| is| are| has to be| has always been| would be| must be)(?: (?:still|probably|definitely"
+        r"|ever))?(?:'s|:| is| are| has to be| has always been| would be| must be)(?: (?:still|now|probably|definitely"
         r"|always|def|prob|easily|currently|by far|hands down))*",
         tastes.read_favorite,
     ),
@@ -307,6 +337,10 @@ _TASTES = (
     Pattern("allergies", r"{my} allergies(?: are|:)", tastes.read_allergies),
 )
 BIRTHDAYS = (
+    Pattern(
+        "birthday", r"mine(?:'?s| is)(?: (?:on|the))*(?= .*\b[a-z]{3,9} \d|.*\d)", lambda _: [], LOOSE, of_others=False
+    ),
+    Pattern("birthday", rf"tomorrow(?:'?s| is) (?:also )?my {_BIRTHDAY}", lambda _: [], of_others=False),
     Pattern(
         "birthday", rf"{{my}} {_BIRTHDAY}(?:'s| is|s|:| falls)?(?: (?:on|in|the|actually|coming up on))*", lambda _: []
     ),

@@ -7,7 +7,7 @@ from cortex_core.words import fold
 
 _DEGREE = (
     r"(?:(?:little|big|younger|older|elder|oldest|youngest|eldest|twin|best|baby|step|new|lovely|dear"
-    r"|beautiful|adorable|sweet|middle|only) ?-?)?"
+    r"|beautiful|adorable|sweet|middle|only|ex) ?-?)?"
 )
 _KINDS = ("partner", "children", "siblings")
 KIN = "(?:" + "|".join(any_of("people", kind) for kind in (*_KINDS, "others")) + ")"
@@ -77,6 +77,11 @@ def read_name(text: str) -> list[str]:
     return [_without_possessive(" ".join(names[:3]))]
 
 
+def read_parted_name(text: str) -> list[str]:
+    """Read a name alone, where only one with a capital or a known one is credible."""
+    return [name for name in read_name(text) if name[0].isupper() or is_known_name(name)]
+
+
 def read_nickname(text: str) -> list[str]:
     """Read the name after "call me", where so many other things stand."""
     found = _WORD.match(text)
@@ -85,10 +90,15 @@ def read_nickname(text: str) -> list[str]:
     return read_name(text)
 
 
+def read_said_nickname(text: str) -> list[str]:
+    """Read the name after "people call me", where an adjective stands as often."""
+    return [name for name in read_nickname(text) if name[0].isupper() or is_known_name(name)]
+
+
 def read_bare_name(text: str) -> list[str]:
     """Read the name after "I'm", where most words are something else."""
     found = _WORD.match(text)
-    if not found or not is_known_name(found[0]) or fold(found[0]) in words("people", "nobody"):
+    if not found or not is_known_name(found[0]):
         return []
     second = _WORD.match(text, found.end() + 1) if text[found.end() : found.end() + 1] == " " else None
     if second and found[0][0].isupper() and second[0][0].isupper() and not second[0].startswith("I"):
@@ -119,7 +129,9 @@ def read_names(text: str) -> list[str]:
     """Read one name or several: "Tom, Anna and Mia"."""
     names: list[str] = []
     at = 0
-    while (found := _WORD.match(text, at)) and fold(found[0]) not in words("people", "nobody") | _NO_NAMES:
+    while (found := _WORD.match(text, at)) and (
+        is_known_name(found[0]) or fold(found[0]) not in words("people", "nobody") | _NO_NAMES
+    ):
         if (
             not found[0][0].isupper()
             and not is_known_name(found[0])

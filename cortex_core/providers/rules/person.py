@@ -29,6 +29,15 @@ _RELATIONSHIP = re.compile(
     rf"|currently|after|as|\d+)\b))",
     re.IGNORECASE,
 )
+_FOR_NOW = re.compile(r" (?:this (?:week|month|weekend)|today|tonight|for (?:lent|now|january))\b", re.IGNORECASE)
+_TO = re.compile(r" ?(?:to|with)\b", re.IGNORECASE)
+_TO_SOMEBODY = re.compile(
+    rf" ?(?:to|with) (?:(?-i:[A-Z])|{any_of('names', 'common')}\b"
+    rf"|(?:\w+ ){{0,4}}?(?:{any_of('people', 'partner')}|man|woman|guy|girl|lady"
+    r"|dude|person|sweetheart|friend|bestie|love|soulmate|him|her|them|each other|someone|kids?|children|child"
+    r"|sons?|daughters?|baby|dogs?|cats?)\b)",
+    re.IGNORECASE,
+)  # not "to the grind"
 _DIET = re.compile(
     rf"({any_of('diets', 'words')})(?= ?(?:$|[,;)(]|(?:and|now|but|since|for|btw|diet|lol|so|because|bc|again"
     rf"|these|person|at|in|too|haha|though|tho|last|this|about|over|\d+|food|almost|or|anymore|years?|not|two"
@@ -64,10 +73,12 @@ def _read_any_age(text: str) -> list[int]:
 def read_relationship(text: str) -> Values:
     """Read how somebody is attached: "single", "in a relationship"."""
     found = _RELATIONSHIP.match(text)
-    return [found[1]] if found else []
+    if not found or (_TO.match(text, found.end()) and not _TO_SOMEBODY.match(text, found.end())):
+        return []
+    return [found[1]]
 
 
 def read_diet(text: str) -> Values:
     """Read how somebody eats."""
     found = _DIET.match(text)
-    return [found[1]] if found else []
+    return [found[1]] if found and not _FOR_NOW.match(text, found.end()) else []

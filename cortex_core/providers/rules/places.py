@@ -30,7 +30,19 @@ def read_place(text: str) -> Values:
     elif len(place) > _MAX_SMALL_WORDS or (_is_no_place(place[-1]) and fold(place[-1]) != "city"):
         return []
     name = " ".join(place)
+    if _TIMEZONE.fullmatch(name):
+        return []
     return [name + _region_after(text[len(name) :])]
+
+
+def read_nearby(text: str) -> Values:
+    """Read a place with how it lies to it: "near Hexham"."""
+    found = _NEAR.match(text)
+    places = read_place(text[found.end() :]) if found else []
+    return [f"{found[0]}{place}" for place in places if found and str(place)[0].isupper()]
+
+
+_NEAR = re.compile(r"(?:near|close to|just outside|outside(?: of)?|just outside of) (?=(?-i:[A-Z]))", re.IGNORECASE)
 
 
 def _is_no_place(word: str) -> bool:
@@ -50,7 +62,8 @@ def read_timezone(text: str) -> Values:
 
 
 _TIMEZONE = re.compile(
-    r"(?:(?:UTC|GMT)(?: ?[+-] ?\d{1,2}(?::?\d\d)?)?|[ECMPA][SD]T|(?-i:[ECMP]T)|AK[SD]T|HST|CES?T|EES?T|WES?T|BST|IST"
+    r"(?:(?:UTC|GMT)(?: ?[+-] ?\d{1,2}(?::?\d\d)?)?|[ECMPA][SD]T|(?-i:[ECMP]T)|AK[SD]T|HST|CES?T|EES?T"
+    r"|(?-i:WES?T)|BST|IST"
     r"|JST|KST|SGT|HKT|AE[SD]T|AC[SD]T|AWST|NZ[SD]T|MSK|BRT|SAST|PHT"
     r"|(?:Africa|America|Asia|Atlantic|Australia|Europe|Pacific)/\w+|(?:eastern|central|pacific"
     r"|mountain)(?: standard| daylight)? time)(?!\w)",

@@ -38,26 +38,45 @@ i dream(?:t|ed), fan ?fic\w*, \(?(?:rp|ooc|ic)[:)]
 """
 _WRITTEN_BY_OTHERS = r"""
 lyrics?, song (?:goes|says|that goes), the song, copypasta, memes? (?:says|goes|like), quote:
-as the saying goes, [\u266a\u266b\u266c].*
+as the saying goes, mom said it'?s my turn, and this is deep, trust me,? i'?m an?
+call me ishmael, inigo montoya, slim shady
+[\u266a\u266b\u266c].*
 """
 _UNREAL = _search(_IRONY + _FICTION + _WRITTEN_BY_OTHERS)
 _NOT_AT_THE_END = re.compile(r"\bnot!+\s*$|\bjokes?[.! ]*$", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"^\W*(?:(?:lol|lmao|haha|ok|okay|no|nah|but),? )?(?:jk|jks|j/k|just kidding|just joking|kidding)[ ,.!:-]+(?=\w)",
+    re.IGNORECASE,
+)  # "jk, I'm 30" is meant, and what was said before was not
 _MUSIC = re.compile("[\u266a\u266b\u266c\U0001f3b5\U0001f3b6\U0001f643]")
 
 _FINE_IFS = _search(r"""
-(?:in case|if) (?:you|u|anyone|anybody)(?:'re|'s| are| is|'d)? ?(?:ever |were |was )?(?:wonder\w*|curious|ask\w*)
-(?:in case|if) (?:you|u|anyone|anybody) (?:wanna know|want to know|forgot|cares?|missed it|didn'?t know)
+if (?:anyone|anybody)(?:'s| is)? (?:wondering|curious)
+(?:in case|if) (?:you|u)(?:'re|'s| are| is|'d)? ?(?:ever |were |was )?(?:wonder\w*|curious|ask\w*)
+(?:in case|if) (?:you|u|anyone|anybody) (?:wanna|wants?|needs?|must know|forgot|cares?|missed it|didn'?t know)
 if (?:that|it) (?:helps|matters), if i remember (?:right|rightly|correctly)
 """)
 _SUPPOSED = _search(r"""
-if, unless, suppose, supposing, let'?s say, wish\w*, as though, hypothetical\w*, would'?ve, in theory, once i
-according to, at heart, in spirit
+suppose, supposing, let'?s say, wish\w*, as though, hypothetical\w*, would'?ve, in theory, once i
+(?<!which )according to, at heart, in spirit
 in (?:my|a|an|another) (?:next |past |other |alternate |parallel )?(?:life|universe|world|timeline|reality|head|mind)
 in disguise, for halloween, when i (?:was|were|lived|worked|used|grow|get|move|retire|turn|become|had|did)
 back then, back when, back in the day, as a (?:kid|child|teen\w*|student|baby)
 in my (?:teens|twenties|20s|childhood), honorary, might as well, feels? like, secretly, allegedly, used to think
-for (?:a|the) (?:day|night|weekend|week|month|summer), no idea, not sure, dunno, don'?t know
+for (?:a|the) (?:day|night|weekend|week|month|summer)
+""")
+_CONDITIONAL = _search(r"""
+if, unless, no idea, not sure, dunno, don'?t know
 until (?:last|i|we|recently|\d{4}), till (?:last|i|we|recently|\d{4})
+""")
+_AWAY = _search(r"""
+holidays?, vacation, trip, visiting, airport, hotel, layover, conference, travel\w*, honeymoon, tour
+""")
+_TAKES_BACK = _search(r"""
+(?:that'?s|that is|that was|it'?s|it was|is|was|which (?:is|was)|i was|i got (?:it|that)|got (?:that|it|my \w+)) wrong
+(?:that'?s|that is|that was|is|was|which (?:is|was)) (?:a typo|a mistake|a lie|not (?:right|true|correct)|incorrect)
+scratch that, correction, i misspoke, my mistake, i mistyped, i lied, ignore what i said
+mixed (?:that|it|them|those|these) up, by mistake, i never said, i didn'?t say
 """)
 _FUTURE = _search(r"""
 next (?:week|month|year|spring|summer|autumn|fall|winter|semester|term|\w+day), soon, tomorrow, will, gonna
@@ -70,6 +89,8 @@ i think, i guess, maybe, probably, prolly, perhaps, i suppose, i believe, possib
 apparently, or something, or so, i reckon, kinda, kind of, sort of, sorta, iirc, afaik, more or less, mostly
 """)
 
+_MOSTLY_ELSE = re.compile(r", [^,]*?\bmostly\b(?: [\w']+)*", re.IGNORECASE)  # "I work for an NGO, rescue dogs mostly"
+
 _SAYS = r"""
 said, says, say, told, tells, thinks?, thought, claim(?:s|ed)?, goes, went like
 (?:was|were|is|are) (?:all )?like, insist(?:s|ed)?, swears?, swore, believe[sd]?, assume[sd]?, joke[sd]?, wrote
@@ -77,7 +98,7 @@ texted, messaged, keeps? (?:saying|telling|joking), reckons?, (?:is|are) convinc
 """
 _HEARSAY = re.compile(
     r"(?<!\w)(?:he|she|they|it|you|u|ppl|people|someone|everyone|everybody|somebody|who"
-    r"|my (?:\w+ )?\w+(?: (?-i:[A-Z])\w+)?|the \w+|a \w+|(?-i:[A-Z])\w+)"
+    r"|(?P<own>my (?:\w+ )?\w+(?: (?-i:[A-Z])\w+)?)|the \w+|a \w+|(?-i:[A-Z])\w+)"
     rf"(?: (?:just|always|once|also|still|literally|even|all|actually|jokingly))? {phrases(_SAYS)}(?!\w)",
     re.IGNORECASE,
 )
@@ -112,12 +133,28 @@ _ENGLISH = frozenset(
 
 def is_unreal(message: str) -> bool:
     """Tell whether a message is a joke, a tale or somebody else's words; then nothing in it counts."""
+    message = _TAKEN_BACK.sub("", message)
     return bool(_UNREAL.search(message) or _NOT_AT_THE_END.search(message) or _MUSIC.search(message))
 
 
 def is_supposed(sentence: str) -> bool:
     """Tell whether a sentence says what would be, seems to be or was, rather than what is."""
     return bool(_SUPPOSED.search(_FINE_IFS.sub(" ", sentence)))
+
+
+def is_away(message: str) -> bool:
+    """Tell whether a message is sent from a journey, so that where it comes from isn't home."""
+    return bool(_AWAY.search(message))
+
+
+def takes_back(sentence: str) -> bool:
+    """Tell whether a sentence says that something was wrong, so that what comes next puts it right."""
+    return bool(_TAKES_BACK.search(sentence))
+
+
+def is_conditional(clause: str) -> bool:
+    """Tell whether a clause depends on something, or says that its speaker doesn't know."""
+    return bool(_CONDITIONAL.search(_FINE_IFS.sub(" ", clause)))
 
 
 def is_future(text: str) -> bool:
@@ -127,13 +164,13 @@ def is_future(text: str) -> bool:
 
 def is_hedged(text: str) -> bool:
     """Tell whether the speaker isn't sure."""
-    return bool(_HEDGES.search(text))
+    return bool(_HEDGES.search(_MOSTLY_ELSE.sub("", text)))
 
 
 def before_hearsay(sentence: str) -> str:
-    """Return what comes before the words of somebody else ("my mom says …")."""
+    """Return what comes before the words of somebody else, with who that is ("my wife Ann" of "my wife Ann says …")."""
     heard = _HEARSAY.search(sentence)
-    return sentence[: heard.start()] if heard else sentence
+    return sentence[: heard.end("own") if heard["own"] else heard.start()] if heard else sentence
 
 
 def is_question(text: str) -> bool:

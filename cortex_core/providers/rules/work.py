@@ -3,6 +3,7 @@
 import re
 
 from cortex_core.providers.rules.lexicon import words
+from cortex_core.providers.rules.places import read_place
 from cortex_core.providers.rules.wording import AT_ENDS, ENDS, MAX_CHARS, Values, phrase
 from cortex_core.words import fold
 
@@ -80,6 +81,39 @@ def read_job(text: str) -> Values:
     return [" ".join(job)]
 
 
+def read_origin(text: str) -> Values:
+    """Read where somebody is from after what they are: "a nurse from Cebu"."""
+    job = next(iter(read_occupation(text)), None)
+    rest = text.partition(str(job))[2] if job else ""
+    places = read_place(rest[6:]) if rest.startswith(" from ") else []
+    return [place for place in map(str, places) if place[0].isupper()]
+
+
+def read_trade(text: str) -> Values:
+    """Read what somebody drives for a living: "drive trams"."""
+    found = _TRADE.match(text)
+    return [f"{found['verb']} {found['what']}"] if found else []
+
+
+def read_out_of_work(text: str) -> Values:
+    """Read that somebody has no job: that they are unemployed or retired."""
+    found = _OUT_OF_WORK.match(text)
+    return [found[1]] if found else []
+
+
+_OUT_OF_WORK = re.compile(
+    r"(unemployed|retired)(?= ?(?:$|[,;]|(?:and|now|so|but|since|atm|rn|these|lol|as of|again)\b))", re.IGNORECASE
+)
+_TRADE = re.compile(
+    r"(?P<verb>drive) (?P<what>(?:(?:an? )?(?:bus|tram|train|lorry|taxi|cab|truck|ambulance|forklift|tractor"
+    r"|van)(?= for)"
+    r"|(?:(?:an? )?(?:tram|train|lorry|taxi|cab|forklift|ambulance|school bus|city bus)|buses|trams|trains"
+    r"|lorries|taxis|cabs"
+    r"|trucks))\b)(?! home|,? if)",
+    re.IGNORECASE,
+)
+
+
 def read_field(text: str) -> Values:
     """Read a line of work after "I work in"."""
     if text.startswith("IT") and not text[2:3].isalnum():
@@ -97,7 +131,8 @@ def read_employer(text: str) -> Values:
     article = _LOCAL.match(text)
     rest = text[article.end() :] if article else text
     name = phrase(rest, ends=_EMPLOYER_ENDS)
-    if not name or (not article and fold(name[0]) in words("jobs", "no_employers")):
+    is_person = len(name) == 1 and fold(name[0]) in words("names", "common")
+    if not name or is_person or (not article and fold(name[0]) in words("jobs", "no_employers")):
         return []
     if any(word[0].isupper() for word in name):
         return _read_company(name) if article or name[0][0].isupper() else []
@@ -105,9 +140,20 @@ def read_employer(text: str) -> Values:
     if not plain:
         return []
     if article:
-        return [" ".join(plain)] if fold(plain[-1]) in words("jobs", "workplaces") else []
+        return [" ".join(plain)] if _is_workplace(plain) else []
     is_company = len(plain) == 1 and plain[0].isalpha() and not fold(plain[0]).endswith("ing")
     return plain if is_company and fold(plain[0]) not in words("jobs", "workplaces") else []
+
+
+def _is_workplace(name: list[str]) -> bool:
+    last = fold(name[-1])
+    return last in words("jobs", "workplaces") or (len(name) > 1 and last in words("jobs", "workplaces_with_modifier"))
+
+
+def read_workplace(text: str) -> Values:
+    """Read a kind of place with an article, as after "I work in"."""
+    found = read_employer(text) if _INDEFINITE.match(text) else []
+    return [name for name in map(str, found) if name.islower()]
 
 
 def _read_company(name: list[str]) -> list[str]:
@@ -124,6 +170,17 @@ def read_named_employer(text: str) -> Values:
     return [name for name in map(str, read_employer(text)) if name[0].isupper()]
 
 
+def read_new_employer(text: str) -> Values:
+    """Read an employer after "I started at": a name, or a kind of place where nobody is a customer for long."""
+    found = [name for name in map(str, read_employer(text)) if name[0].isupper() or _is_workplace(name.split())]
+    return [name for name in found if fold(name) not in _JOINED_OTHERWISE]
+
+
+_JOINED_OTHERWISE = frozenset(
+    ["gym", "school", "university", "college", "kindergarten", "library", "nursery", "daycare"]
+)
+
+
 _SCHOOL = re.compile(
     r"(?:the )?((?:(?-i:[A-Z])[\w'&.-]* )*(?:university|uni|college|academy|institute|school"
     r"|polytechnic)(?: of (?:(?-i:[A-Z])[\w-]*|the arts|art|applied sciences"
@@ -131,6 +188,21 @@ _SCHOOL = re.compile(
     r"|(?-i:[A-Z]{2,5})\b|(?-i:[A-Z])\w+(?: (?-i:[A-Z])\w+){0,3})",
     re.IGNORECASE,
 )
+
+
+_SURELY_SCHOOL = re.compile(
+    r"\b(?:university|college|institute|academy|polytechnic|uni|high|tech|prep|elementary)\b|^UC \w|^(?:harvard"
+    r"|yale|stanford|oxford"
+    r"|cambridge|princeton|mit|ucl|eth|lse|kcl|nyu|ucla|usc|cornell|duke|berkeley|caltech|tu \w+)\b",
+    re.IGNORECASE,
+)
+
+
+def read_sure_school(text: str) -> Values:
+    """Read a school that says by itself that it is one, as after "I'm at"."""
+    found = re.match(r"UC [A-Z]\w+", text)
+    schools = [found[0]] if found else read_school(text)
+    return [school for school in map(str, schools) if _SURELY_SCHOOL.search(school) and school[0].isupper()]
 
 
 def read_school(text: str) -> Values:
