@@ -179,7 +179,10 @@ async def revocations(memory_config: MemoryConfig, request: pytest.FixtureReques
     request.node.number = number
     async with Proxy.running("redis.sock", urlsplit(memory_config.redis.url).path) as proxy:
         url = f"unix://{proxy.path}?{urlsplit(memory_config.redis.url).query}"
-        config = memory_config.model_copy(update={"redis": memory_config.redis.model_copy(update={"url": url})})
+        patient = memory_config.postgres.model_copy(update={"acquire_timeout_seconds": 10.0})
+        config = memory_config.model_copy(
+            update={"redis": memory_config.redis.model_copy(update={"url": url}), "postgres": patient}
+        )
         async with MemoryManager(config, embedder=ScatteringEmbedder()) as memory:
             revocations = Revocations(memory, proxy, random.Random(number))
             await revocations.prepare()
