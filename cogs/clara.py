@@ -151,9 +151,10 @@ class ClaraCog(commands.Cog):
                 recent = context.working
             statements, names = await self._may_tell(message, owner, responder.statements_among(recent, but=question))
             recounted = responder.recount(statements, reader=owner, names=names)
+            if not asks_for_knowledge(text):
+                return recounted
             left = await _check(message, partial(self.memory.recheck, context))
-            profile = tell_all(left.identity) if asks_for_knowledge(text) else ""
-            if not profile:
+            if not (profile := tell_all(left.identity)):
                 return recounted
             return Answer(f"{profile}\n\n{recounted.text}" if statements else profile, recounted.used)
 

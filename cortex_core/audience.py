@@ -38,6 +38,11 @@ class Audience:
     channel_id: int | None = None
     also_readable: frozenset[int] = field(default=frozenset(), compare=False)
 
+    @property
+    def account(self) -> str:
+        """Whose budget pays for what is asked about what was said here: the server's id, empty for direct messages."""
+        return "" if self.guild_id is None else str(self.guild_id)
+
     @classmethod
     def owner(cls) -> Self:
         """Only the owner, as in a direct message with the bot."""

@@ -16,6 +16,7 @@ T = TypeVar("T")
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _HOPELESS_AFTER = 10.0
+_LOOK_AGAIN_SECONDS = 30.0
 
 _abandoned: set[asyncio.Task[Any]] = set()
 
@@ -54,6 +55,16 @@ def _raise_swallowed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def wait_for_work(wake: asyncio.Event) -> None:
+    """Wait until `wake` tells of work, half a minute at most: another process may have left some."""
+    try:
+        async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+            await wake.wait()
+    except TimeoutError:
+        pass
+    wake.clear()
 
 
 class Outage:

@@ -6,5 +6,4 @@ from cortex_core.models import Memory
 
 def account_of(memory: Memory) -> str:
     """Return the id of the server in which something was said, empty for direct messages."""
-    guild_id = Audience.parse(memory.said_in or memory.audience).guild_id
-    return "" if guild_id is None else str(guild_id)
+    return Audience.parse(memory.said_in or memory.audience).account

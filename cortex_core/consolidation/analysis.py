@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from cortex_core.background import BackgroundLoop, Outage
+from cortex_core.background import BackgroundLoop, Outage, wait_for_work
 from cortex_core.config import LearningConfig
 from cortex_core.consolidation.asking import AnalysisCounts, ModelWorker
 from cortex_core.consolidation.reading import MemoryReader
@@ -22,7 +22,6 @@ from cortex_core.stores.postgres import PostgresStore
 _log = logging.getLogger("cortex.analysis")
 
 _RULES_AT_ONCE = 32
-_LOOK_AGAIN_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
 
@@ -64,12 +63,7 @@ class RulesWorker:
         await self._loop.close()
 
     async def _step(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            pass  # another process may have left work
-        self._wake.clear()
+        await wait_for_work(self._wake)
         self._is_reading = True
         try:
             waiting = await self._postgres.learning.list_to_learn(_RULES_AT_ONCE)

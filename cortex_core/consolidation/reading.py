@@ -53,8 +53,7 @@ class MemoryReader:
         analysis = Analysis()
         if statements:
             known = await self._list_known(user_id, Audience.owner() if reader == "learned" else audience)
-            account = "" if audience.guild_id is None else str(audience.guild_id)
-            analysis = await analyst.analyse(statements, known, account=account)
+            analysis = await analyst.analyse(statements, known, account=audience.account)
         offered = {statement.number: memories[statement.number - 1] for statement in statements}
         rated = _rate(offered, analysis.ratings)
         learned = await self._facts.learn(

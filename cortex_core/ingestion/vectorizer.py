@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from cortex_core.background import BackgroundLoop, Outage
+from cortex_core.background import BackgroundLoop, Outage, wait_for_work
 from cortex_core.errors import InvalidInputError, ProviderError, ProviderUnavailableError
 from cortex_core.late_interaction import Embedding
 from cortex_core.providers.caching import CachingEmbedder
@@ -14,7 +14,6 @@ from cortex_core.stores.postgres.vectors import MissingVector
 _log = logging.getLogger("cortex.vectorizer")
 
 _BATCH = 64
-_LOOK_AGAIN_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
 
@@ -55,12 +54,7 @@ class Vectorizer:
         await self._loop.close()
 
     async def _step(self) -> None:
-        try:
-            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            pass  # another process may have left work
-        self._wake.clear()
+        await wait_for_work(self._wake)
         missing = await self._postgres.vectors.list_missing(_BATCH)
         if not missing:
             self._outage.end()  # what it failed for may have been forgotten

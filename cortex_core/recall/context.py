@@ -164,8 +164,9 @@ class ContextBuilder:
         if known.opted_out:
             return MemoryContext(user_id=user_id)
         session = hot.session if hot else {}
-        account = str(audience.guild_id or "")
-        rejection = await self._rejection.why_not_retrieve(query, session, account=account) if query else None
+        rejection = None
+        if query:
+            rejection = await self._rejection.why_not_retrieve(query, session, account=audience.account)
         asked = query if rejection is None else None
         embedding = await self._searcher.embed(asked) if asked else None
 
