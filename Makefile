@@ -27,8 +27,8 @@ define install
 		{ echo "Cortex needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(1)/bin/cortex || echo "Making $(1) with the locked dependencies; this takes a minute or two." >&2
 	@if command -v uv >/dev/null; then \
-		uv venv --quiet --allow-existing --python $(PYTHON) $(1) && \
-		uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2) && \
+		uv venv --quiet --allow-existing --seed --python $(PYTHON) $(1) && \
+		uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2) && \
 		uv pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation -e .; \
 	else \
 		$(PYTHON) -m venv $(1) && \
