@@ -5,6 +5,7 @@ import json
 from pydantic import JsonValue
 
 from cortex_core import Audience, Fact, Memory, MemoryType
+from cortex_core.attributes import value_in_words
 from cortex_core.knowledge.identity import ProfileEntry
 
 from ._errors import Interaction
@@ -19,13 +20,13 @@ def describe_line(line: ProfileEntry) -> str:
     details = [f"may come up {reach_of(Audience.parse(fact.audience))}"]
     details += [_cite(memory) for memory in _said_in_conversation(line.evidence)[-1:]]
     name = shown_name(fact.attribute, MAX_NAME_CHARS)
-    return f"**{name}**\n{quote(value_text(fact.value))}\n{' · '.join(details)}"
+    return f"**{name}**\n{quote(value_in_words(fact.value))}\n{' · '.join(details)}"
 
 
 def label_of_line(line: ProfileEntry) -> str:
     """Return what a line is called in a menu; where there are many values, with its own."""
     fact = line.fact
-    return f"{fact.attribute}: {value_text(fact.value)}" if fact.has_many else fact.attribute
+    return f"{fact.attribute}: {value_in_words(fact.value)}" if fact.has_many else fact.attribute
 
 
 def one_of_many(fact: Fact) -> JsonValue:
@@ -62,13 +63,10 @@ def label_of(interaction: Interaction, audience: Audience, *, is_said: bool) -> 
     return preview(f"{label[0].upper()}{label[1:]}", MAX_CHOICE_CHARS)
 
 
-def value_text(value: JsonValue) -> str:
-    """Return a value as people read it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def read_value(text: str, known: JsonValue) -> JsonValue:
-    """Return a value as it was typed; where it is no text, such as a list, in the same notation if that can be read."""
+    """Return a value as it was typed in place of a known one; as that is no text, such as a list, in its notation."""
+    if text == value_in_words(known):
+        return known
     if isinstance(known, str):
         return text
     try:

@@ -11,8 +11,8 @@ from discord.ui import Button, DynamicItem, Item, View
 from pydantic import JsonValue
 
 from cortex_core import Correction, CorrectionAnswer, Memory, MemoryManager, NotFoundError
+from cortex_core.attributes import value_in_words
 
-from ._attributes import value_text
 from ._dates import DateForm
 from ._errors import AWAY, NO_MENTIONS, Interaction, tell
 from ._mailing import write_to
@@ -158,7 +158,7 @@ def _outcome(answered: Correction) -> str:
 
 
 def _value(value: JsonValue) -> str:
-    return shown_name(value_text(value), _MAX_VALUE_CHARS)
+    return shown_name(value_in_words(value), _MAX_VALUE_CHARS)
 
 
 async def send_cards(bot: commands.Bot, memory: MemoryManager) -> None:

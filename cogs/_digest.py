@@ -10,9 +10,9 @@ from discord.ext import commands
 from discord.ui import Button, DynamicItem, Item, Select, View
 
 from cortex_core import MemoryManager, NotFoundError
+from cortex_core.attributes import value_in_words
 from cortex_core.consolidation.digest import Digest, News
 
-from ._attributes import value_text
 from ._errors import AWAY, NO_MENTIONS, Interaction, tell
 from ._mailing import write_to
 from ._messages import discord_id_of, owner_id_of
@@ -161,17 +161,17 @@ def _value_of(news: News) -> str:
 
 def _describe(news: News) -> str:
     fact = news.fact
-    value = shown_name(value_text(fact.value), _MAX_VALUE_CHARS)
+    value = shown_name(value_in_words(fact.value), _MAX_VALUE_CHARS)
     name = f"**{shown_name(_name_of(news), _MAX_NAME_CHARS)}**"
     if news.has_ended:
         return f"*ended* · {name}: {value}"
     if news.before is not None:
-        return f"*changed* · {name}: {value}, not {shown_name(value_text(news.before), _MAX_VALUE_CHARS)} any more"
+        return f"*changed* · {name}: {value}, not {shown_name(value_in_words(news.before), _MAX_VALUE_CHARS)} any more"
     return f"*new* · {name}: {value}"
 
 
 def _label_of(news: News) -> str:
-    return preview(f"{_name_of(news)}: {value_text(news.fact.value)}", MAX_CHOICE_CHARS)
+    return preview(f"{_name_of(news)}: {value_in_words(news.fact.value)}", MAX_CHOICE_CHARS)
 
 
 def _name_of(news: News) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from ._attributes import value_text
+from cortex_core.attributes import value_in_words
+
 from ._wording import shown_name
 
 _MAX_CHARS = 150
@@ -77,4 +78,4 @@ def _named(attribute: str) -> str:
 
 def _in_words(value: JsonValue) -> str:
     values = value if isinstance(value, list) else [value]
-    return ", ".join(shown_name(value_text(each), _MAX_CHARS) for each in values[:_MOST_LINES])
+    return ", ".join(shown_name(value_in_words(each), _MAX_CHARS) for each in values[:_MOST_LINES])

@@ -7,9 +7,10 @@ from weakref import WeakSet
 from pydantic import JsonValue
 
 from cortex_core import MemoryManager, NotFoundError
+from cortex_core.attributes import value_in_words
 from cortex_core.models import utc_now
 
-from ._attributes import MAX_NAME_CHARS, value_text
+from ._attributes import MAX_NAME_CHARS
 from ._dates import day_text, end_of
 from ._errors import Interaction
 from ._messages import owner_id_of
@@ -48,4 +49,4 @@ async def show_past(interaction: Interaction, open_views: WeakSet[OwnedView], me
 
 def _describe(name: str, value: JsonValue) -> str:
     values = value if isinstance(value, list) else [value]
-    return f"**{shown_name(name, MAX_NAME_CHARS)}**\n{quote(', '.join(map(value_text, values)))}"
+    return f"**{shown_name(name, MAX_NAME_CHARS)}**\n{quote(', '.join(map(value_in_words, values)))}"

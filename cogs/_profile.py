@@ -7,6 +7,7 @@ import discord
 from discord.ui import Button, Select, TextInput
 
 from cortex_core import Audience, InvalidInputError, MemoryManager, NotFoundError
+from cortex_core.attributes import value_in_words
 from cortex_core.knowledge.identity import ProfileEntry
 
 from ._attributes import (
@@ -16,7 +17,6 @@ from ._attributes import (
     label_of_line,
     one_of_many,
     read_value,
-    value_text,
     where_said,
 )
 from ._choosing import Chooser, Entry
@@ -199,7 +199,7 @@ class _CorrectForm(OwnedModal):
     def __init__(self, view: _Line, interaction: Interaction) -> None:
         super().__init__("profile:correct", preview(view.line.fact.attribute, 45), interaction)
         self._view_of = view
-        known = value_text(view.line.fact.value)
+        known = value_in_words(view.line.fact.value)
         self.value.default = known if len(known) <= _MAX_VALUE_CHARS else None
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]

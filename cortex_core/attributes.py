@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from cortex_core.days import day_in_words, read_day
+
 _FAVORITE = "favorite "
 _APART = re.compile(r"[\W_]+")
 _ARTICLES = re.compile(r"^(?:an?|the|my|our)\s+")
@@ -81,6 +83,24 @@ def normal_form(value: JsonValue) -> str:
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     words = _APART.sub(" ", plain).strip()
     return _ARTICLES.sub("", words) or text
+
+
+def standard_value(name: str, value: JsonValue) -> JsonValue:
+    """Return a value in the form in which its attribute is kept, or as it is where it can't be read so.
+
+    >>> standard_value("birthday", "May 3rd"), standard_value("birthday", "in spring"), standard_value("job", "May 3rd")
+    ('--05-03', 'in spring', 'May 3rd')
+    """
+    return read_day(value) or value if name == "birthday" and isinstance(value, str) else value
+
+
+def value_in_words(value: JsonValue) -> str:
+    """Return a value as people read it.
+
+    >>> value_in_words("--05-03"), value_in_words(3)
+    ('3 May', '3')
+    """
+    return day_in_words(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def is_refined_by(older: JsonValue, newer: JsonValue) -> bool:

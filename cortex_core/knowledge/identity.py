@@ -11,7 +11,7 @@ from itertools import groupby
 import uuid_utils.compat as uuid7
 from pydantic import JsonValue
 
-from cortex_core.attributes import declared_attributes, normal_form
+from cortex_core.attributes import declared_attributes, normal_form, standard_value, value_in_words
 from cortex_core.audience import Audience
 from cortex_core.cleaning import check_json
 from cortex_core.errors import InvalidInputError, NotFoundError, StoreUnavailableError
@@ -142,7 +142,7 @@ class IdentityKeeper:
         if not is_attribute(attribute):
             raise InvalidInputError(_NO_ATTRIBUTE)
         check_json("A value", value)
-        values, has_many = _values_of(attribute, value)
+        values, has_many = _values_of(attribute, standard_value(attribute, value))
         instead_of = [] if is_beside else [key_of(replaces)] if replaces is not None else None
         statements = [
             Statement(
@@ -185,12 +185,13 @@ class IdentityKeeper:
 
 def state_attribute(attribute: str, value: JsonValue) -> str:
     """Return the words of the memory that is kept as evidence of an attribute."""
-    return f"{attribute}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+    return f"{attribute}: {value_in_words(value)}"
 
 
 def state_fact(subject: str, attribute: str, value: JsonValue) -> str:
     """Return the words under which a fact is forgotten, so that it isn't learned again (`gone_facts` in SQL)."""
-    return state_attribute(f"{subject}, {attribute}" if subject else attribute, value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{subject}, {attribute}: {text}" if subject else f"{attribute}: {text}"
 
 
 def key_of(value: JsonValue) -> str:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pydantic import JsonValue
 from tokenizers import Tokenizer
 
+from cortex_core.attributes import value_in_words
 from cortex_core.models import Degradation, Memory
 from cortex_core.recall.people import REPLIED_TO
 
@@ -43,7 +44,7 @@ def render(
     each with its best, so that none of them crowds out another.
     """
     sections = {
-        "User Identity": [f"- {_quote(name)}: {_quote(value)}" for name, value in identity.items()],
+        "User Identity": [f"- {_quote(name)}: {_quote(value_in_words(value))}" for name, value in identity.items()],
         "Current Session": [f"- {_quote(name)}: {_quote(value)}" for name, value in session.items()],
         "Recent Context": [_line(memory) for memory in working[:MAX_WORKING]],
         "Relevant Memories": [_line(memory) for memory in retrieved[:_MAX_RETRIEVED]],

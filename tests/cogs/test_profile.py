@@ -277,3 +277,18 @@ async def test_what_somebody_else_says_of_a_person_is_not_in_their_profile(world
     (claim,) = await world.memories(world.sam)
     assert claim.author_id == world.owner(world.sam)
     assert await world.memories(world.robin) == []
+
+
+@pytest.mark.parametrize(("typed", "kept", "shown"), [(None, "1990-05-03", "3 May 1990"), ("5 may", "--05-05", "5 May")])
+async def test_a_birthday_reads_and_is_typed_as_people_write_it(
+    world: World, typed: str | None, kept: str, shown: str
+) -> None:
+    await know(world, "birthday", "1990-05-03")
+    answer = await open_line(world)
+    assert "> 3 May 1990\n" in text_of(answer)
+
+    form = await world.sam.click(answer, label="Correct")
+    await world.sam.submit_modal(form, {VALUE: typed or "3 May 1990"})
+
+    assert f"> {shown}\n" in text_of(answer)
+    assert await identity(world) == {"birthday": kept}

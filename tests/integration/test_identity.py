@@ -20,6 +20,17 @@ async def test_values_of_any_shape_come_back(memory: MemoryManager):
     assert await memory.get_identity("ann") == values
 
 
+async def test_a_birthday_is_kept_as_a_day_and_told_in_words(memory: MemoryManager):
+    await memory.update_identity("ann", "birthday", "May 3rd, 1990")
+    await memory.flush()
+
+    assert await memory.get_identity("ann") == {"birthday": "1990-05-03"}
+    assert [found.content for found in await memory.list_memories("ann")] == ["birthday: 3 May 1990"]
+    context = await memory.get_context("ann", "hello")
+    assert '"birthday": "3 May 1990"' in context.to_prompt_string()
+    assert not context.retrieved
+
+
 async def test_an_update_supersedes_and_the_history_is_kept(memory: MemoryManager):
     first = await memory.update_identity("ann", "city", "Lisbon")
     second = await memory.update_identity("ann", "city", "Porto")

@@ -8,23 +8,13 @@ import calendar
 import re
 from datetime import UTC, date, datetime, timedelta
 
+from cortex_core.days import MONTH, MONTHS, YEAR, read_day
 from cortex_core.providers.rules.lexicon import read_number
 from cortex_core.words import fold
 
-_MONTHS = {name[:3].lower(): number for number, name in enumerate(calendar.month_name) if number}
-_MONTH = r"(?P<month>(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:[a-z]{0,7})?|may)\b\.?"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\b"
-_YEAR = r"(?P<year>(?:19|20)\d\d)\b"
-_DAYS = (
-    re.compile(rf"{_DAY}(?: of)?[ -]{_MONTH}(?:,? (?:in )?{_YEAR})?", re.IGNORECASE),
-    re.compile(rf"{_MONTH} (?:the )?{_DAY}(?:,? (?:in )?{_YEAR})?", re.IGNORECASE),
-    re.compile(rf"{_YEAR}-(?P<month>\d\d)-(?P<day>\d\d)\b"),
-    re.compile(r"(?P<one>\d{1,2})(?P<sep>[/.-])(?P<other>\d{1,2})(?:(?P=sep)(?P<year>(?:19|20)\d\d))?\b"),
-)
 _NEARBY = {"today": 0, "tomorrow": 1, "yesterday": -1}
-_MONTH_ALONE = re.compile(rf"{_MONTH}(?! (?:\d|be|also))", re.IGNORECASE)
+_MONTH_ALONE = re.compile(rf"{MONTH}(?! (?:\d|be|also))", re.IGNORECASE)
 _LEAP_YEAR = 2000
-_LAST_MONTH = 12
 
 _UNIT = r"(?P<unit>day|week|month|year|yr)s?"
 _COUNT = (
@@ -39,7 +29,7 @@ _SINCE = re.compile(
     re.IGNORECASE,
 )
 _WHEN = re.compile(
-    rf"\b{_COUNT} {_UNIT} ago\b|\b(?:back )?(?:in|on) {_ABOUT}(?P<in>(?:{_MONTH.replace('?P<month>', '')}"
+    rf"\b{_COUNT} {_UNIT} ago\b|\b(?:back )?(?:in|on) {_ABOUT}(?P<in>(?:{MONTH.replace('?P<month>', '')}"
     rf"|\d{{1,2}}|(?:19|20)\d\d)[^,;]{{0,20}})"
     r"|\b(?P<rough>yesterday|today|(?:last|this) (?:week|month|year|\w{3,9}))\b",
     re.IGNORECASE,
@@ -47,8 +37,8 @@ _WHEN = re.compile(
 _ROUGH = re.compile(
     r"(?P<turn>last|this) (?P<unit>week|month|year)\b|(?P<day>yesterday|today|this morning)\b", re.IGNORECASE
 )
-_STRETCH = re.compile(rf"(?:last |this )?{_MONTH}(?: (?:of )?{_YEAR})?", re.IGNORECASE)
-_BARE_YEAR = re.compile(_YEAR)
+_STRETCH = re.compile(rf"(?:last |this )?{MONTH}(?: (?:of )?{YEAR})?", re.IGNORECASE)
+_BARE_YEAR = re.compile(YEAR)
 
 
 def read_birthday(text: str, said_at: datetime) -> str | None:
@@ -57,14 +47,13 @@ def read_birthday(text: str, said_at: datetime) -> str | None:
     >>> read_birthday("3rd of May 1990", datetime(2026, 1, 1)), read_birthday("May 3", datetime(2026, 1, 1))
     ('1990-05-03', '--05-03')
     """
-    for pattern in _DAYS:
-        if found := pattern.match(text):
-            return _birthday(found.groupdict())
+    if day := read_day(text):
+        return day
     for word, days in _NEARBY.items():
         if re.match(rf"{word}\b", text, re.IGNORECASE):
             return f"--{said_at + timedelta(days=days):%m-%d}"
     alone = _MONTH_ALONE.match(text)
-    return alone["month"] if alone and alone["month"][:3].lower() in _MONTHS else None
+    return alone["month"] if alone and alone["month"][:3].lower() in MONTHS else None
 
 
 def with_day(birthday: str, text: str) -> str | None:
@@ -97,7 +86,7 @@ def month_of(birthday: str) -> int | None:
     """
     if len(birthday) > 5 and birthday[-3] == "-":  # noqa: PLR2004  its end is MM-DD
         return int(birthday[-5:-3])
-    return _MONTHS.get(fold(birthday)[:3])
+    return MONTHS.get(fold(birthday)[:3])
 
 
 def read_since(text: str, said_at: datetime, *, tells_when: bool = False) -> datetime | None:
@@ -118,23 +107,6 @@ def read_since(text: str, said_at: datetime, *, tells_when: bool = False) -> dat
     return start if start and start <= said_at else None
 
 
-def _birthday(found: dict[str, str | None]) -> str | None:
-    year = found.get("year")
-    if one := found.get("one"):
-        first, second = int(one), int(found["other"] or 0)
-        if min(first, second) > _LAST_MONTH or (max(first, second) <= _LAST_MONTH and first != second):
-            return None  # 03/05 is in March or in May
-        day, month = max(first, second), min(first, second)
-    else:
-        name = found["month"] or ""
-        day, month = int(found["day"] or 0), int(name) if name.isdigit() else _MONTHS.get(name[:3].lower(), 0)
-    try:
-        date(int(year or _LEAP_YEAR), month, day)
-    except ValueError:
-        return None
-    return f"{year or '-'}-{month:02}-{day:02}"
-
-
 def _before(found: re.Match[str], said_at: datetime) -> datetime | None:
     word = found["count"].lower()
     count = 2 if "couple" in word else 1 if word in {"a", "an"} else read_number(word)
@@ -151,14 +123,13 @@ def _start_of(text: str, said_at: datetime) -> datetime | None:
     today = _day(said_at)
     if found := _ROUGH.match(text):
         return _start_of_rough(found, today)
-    for pattern in _DAYS[:3]:
-        if (found := pattern.match(text)) and (day := _birthday(found.groupdict())):
-            year, month, of_month = day[:-6], int(day[-5:-3]), int(day[-2:])
-            last = calendar.monthrange(int(year) if year.isdigit() else today.year, month)[1]
-            start = today.replace(day=1, month=month, year=int(year) if year.isdigit() else today.year)
-            start = start.replace(day=min(of_month, last))
-            return start if start <= said_at or year.isdigit() else _months_before(start, 12)
-    if (found := _STRETCH.match(text)) and (begun := _MONTHS.get(found["month"][:3].lower())):
+    if day := read_day(text, named=True):
+        year, month, of_month = day[:-6], int(day[-5:-3]), int(day[-2:])
+        last = calendar.monthrange(int(year) if year.isdigit() else today.year, month)[1]
+        start = today.replace(day=1, month=month, year=int(year) if year.isdigit() else today.year)
+        start = start.replace(day=min(of_month, last))
+        return start if start <= said_at or year.isdigit() else _months_before(start, 12)
+    if (found := _STRETCH.match(text)) and (begun := MONTHS.get(found["month"][:3].lower())):
         start = today.replace(year=int(found["year"] or today.year), month=begun, day=1)
         return start if found["year"] or start <= said_at else start.replace(year=start.year - 1)
     return datetime(int(found["year"]), 1, 1, tzinfo=UTC) if (found := _BARE_YEAR.match(text)) else None
