@@ -27,10 +27,19 @@ class Statement(Model):
 
 
 class KnownFact(Model):
-    """What is held of the speaker already, for corrections that name only what was wrong."""
+    """What is held already by the speaker's words, for corrections that name only what was wrong, or not even that.
 
+    Attributes:
+        subject: Whom it is about, in the speaker's words; None for the speaker.
+        said_at: When it was last said.
+        is_news: Whether it was said first in the last message before the statements, and by that alone.
+    """
+
+    subject: str | None = None
     attribute: str
     value: Value = Field(repr=False)
+    said_at: AwareDatetime | None = None
+    is_news: bool = False
 
 
 class ClaimKind(StrEnum):
@@ -42,6 +51,8 @@ class ClaimKind(StrEnum):
     """It was never as you think: it is so. Explicit ("no, four kids, not three")."""
     ENDS = "ends"
     """It is so no more, and nothing takes its place."""
+    WITHDRAWS = "withdraws"
+    """It was never so, and what was held before is again: "just kidding"."""
 
 
 class Claim(Model):
@@ -103,8 +114,8 @@ class Analyst(Protocol):
 
         Args:
             statements: In the order in which they were said, numbered from 1.
-            known: What is held of the speaker.
-            account: Whose budget pays for it: a server's id, empty for direct messages.
+            known: What is held by the speaker's words.
+            account: Whose budget pays for it, as `Audience.account_of` names it.
 
         Raises:
             ProviderError: It can't be told, now (`ProviderUnavailableError`, `BudgetExhaustedError`) or ever.

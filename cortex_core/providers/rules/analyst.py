@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from cortex_core.attributes import attribute_of, normal_form
 from cortex_core.providers.analysis import Analysis, Claim, ClaimKind, KnownFact, Statement
@@ -16,9 +17,12 @@ from cortex_core.providers.rules.corrections import (
     instead_of,
     with_contrast,
 )
-from cortex_core.providers.rules.endings import find_endings, is_ending
+from cortex_core.providers.rules.endings import find_denied, find_endings, is_ending
 from cortex_core.providers.rules.family import pet_value
-from cortex_core.providers.rules.findings import Finding, Held, find, find_names, name_animal
+from cortex_core.providers.rules.findings import find, find_names, name_animal
+from cortex_core.providers.rules.grammar import LOOSE
+from cortex_core.providers.rules.held import HEDGED, Finding, Held, list_news
+from cortex_core.providers.rules.reality import takes_all_back
 from cortex_core.providers.rules.restatements import find_restated
 
 
@@ -33,20 +37,28 @@ class RuleAnalyst:
     Values are a few of the speaker's own words, in their spelling; ages and numbers of children and siblings are
     numbers; birthdays are YYYY-MM-DD, --MM-DD, or a month's name where no day was said; an animal with a name is
     "Miso (cat)", one without is "cat", several are "two cats". A favorite is spelled the American way
-    ("favorite color"). A correction that names no attribute is taken only where exactly one thing held fits it.
+    ("favorite color"). A correction that names no attribute is taken where exactly one thing held fits it, or where
+    one that fits was said last. "just kidding" takes back what was news in the message before, of anybody.
     """
 
     name = "rules"
 
     async def analyse(self, statements: Sequence[Statement], known: Sequence[KnownFact], *, account: str) -> Analysis:  # noqa: ARG002
         """Return what the statements say; costs nothing, so no account pays."""
-        held = Held(list(known))
+        held = Held(known)
         told: list[_Told] = []
-        before: list[Finding] = []
+        before = list_news(known, statements[0].said_at) if statements else []
         for statement in statements:
-            before = _read_statement(statement, held, before)
-            for finding in before:
+            found = _read_statement(statement, held, before)
+            if takes_all_back(statement.text):
+                for finding in _without_replaced(before, found):
+                    withdrawn = replace(finding, kind=ClaimKind.WITHDRAWS)
+                    held.apply(withdrawn, statement.said_at)
+                    if not _drop(told, finding, statement.number - 1):
+                        _add(told, withdrawn, statement.number)
+            for finding in found:
                 _add(told, finding, statement.number)
+            before = found
         return Analysis(claims=tuple(_claim(one.finding, one.evidence) for one in told))
 
 
@@ -72,10 +84,28 @@ def _add(told: list[_Told], finding: Finding, number: int) -> None:
     told.append(_Told(finding, [number]))
 
 
+def _drop(told: list[_Told], finding: Finding, number: int) -> bool:
+    """Drop a finding that a statement among these was evidence of, and tell whether there is one."""
+    for one in told:
+        if one.finding.key == finding.key and one.evidence[-1] == number:
+            one.evidence.pop()
+            if not one.evidence:
+                told.remove(one)
+            return True
+    return False
+
+
+def _without_replaced(before: list[Finding], found: list[Finding]) -> list[Finding]:
+    """Leave what something else was said of instead: "jk, I'm 30" is about an age."""
+    said = {finding.key[:2] for finding in found if not attribute_of(finding.attribute).has_many}
+    return [finding for finding in before if finding.kind is not ClaimKind.ENDS and finding.key[:2] not in said]
+
+
 def _read_statement(statement: Statement, held: Held, before: list[Finding]) -> list[Finding]:
     """Return what one statement says, given what the one before it said, and take note of it."""
     found: list[Finding] = []
     denied: list[Finding] = []
+    never: list[Finding] = []
     for clause in read_clauses(statement.text):
         new = _read_clause(clause, statement, held, found or before, denied)
         if any(finding.attribute == "pets" and found and _names(finding, found[-1]) for finding in new):
@@ -84,13 +114,19 @@ def _read_statement(statement: Statement, held: Held, before: list[Finding]) -> 
         if any(finding.kind is ClaimKind.CORRECTS for finding in new):  # what was just said and taken back is not said
             found = [other for other in found if not any(_takes_back(finding, other) for finding in new)]
         for finding in new:
-            held.apply(finding)
+            held.apply(finding, statement.said_at)
         found += new
         affirmed = None if is_ending(clause) else affirm(clause)
         denied = (
             [*find(affirmed, statement.said_at), *find_names(affirmed.text)] if affirmed else find_blamed(clause, held)
         )
-    return [*_turned(found, held), *_without_rivals(found)]
+        never += denied if affirmed else []
+    return [
+        *_implied(found, held),
+        *_turned(found, held),
+        *_denied(never, found, held, statement.said_at),
+        *_without_rivals(found),
+    ]
 
 
 def _read_clause(
@@ -114,6 +150,7 @@ def _read_clause(
         or find_pair(clause, held, said_at)
         or find_counted(clause, held)
         or find_restated(clause, before, held, said_at)
+        or find_denied(clause, held, said_at)
     )
 
 
@@ -140,6 +177,48 @@ def _names(finding: Finding, before: Finding) -> bool:
         and " (" not in str(before.value)
         and (finding.value == pet_value(str(finding.value).split(" ")[0], str(before.value)))
     )
+
+
+def _denied(never: list[Finding], found: list[Finding], held: Held, said_at: datetime) -> list[Finding]:
+    """Take back what is held and was denied, unless something else was said of it."""
+    said = {finding.key[:2] for finding in found}
+    return [
+        replace(finding, kind=ClaimKind.WITHDRAWS if held.is_news(finding, said_at) else ClaimKind.ENDS)
+        for finding in never
+        if finding.key[:2] not in said and finding.key in {one.key for one in held.findings()}
+    ]
+
+
+_ALONE = frozenset({"single", "divorced", "widowed", "separated"})
+_IDLE = frozenset({"unemployed", "retired"})
+
+
+def _implied(found: list[Finding], held: Held) -> list[Finding]:
+    """End what can't be so beside what was said: a partner of who is single, an employer of who is retired."""
+    said = {(finding.attribute, normal_form(finding.value)) for finding in found if _is_told(finding)}
+    attributes = {attribute for attribute, _ in said}
+    gone = [
+        Finding("partner", value, LOOSE)
+        for value in held.values_of("partner")
+        if any(("relationship", state) in said for state in _ALONE) and "partner" not in attributes
+    ]
+    gone += [
+        Finding("relationship", value, LOOSE)
+        for value in held.values_of("relationship")
+        if "partner" in attributes and "relationship" not in attributes and normal_form(value) in _ALONE
+    ]
+    gone += [
+        Finding("employer", value, LOOSE)
+        for value in held.values_of("employer")
+        if any(("job", state) in said for state in _IDLE) and "employer" not in attributes
+    ]
+    return [replace(finding, kind=ClaimKind.ENDS) for finding in gone]
+
+
+def _is_told(finding: Finding) -> bool:
+    """Tell whether a finding says what is so, of the speaker and for sure."""
+    is_said = finding.kind in {ClaimKind.STATES, ClaimKind.CORRECTS}
+    return is_said and finding.subject is None and finding.confidence > HEDGED
 
 
 _OPPOSITES = {"likes": "dislikes", "dislikes": "likes"}

@@ -98,8 +98,8 @@ _SENTENCE = re.compile(r"(?P<text>(?:[^!?â€¦\n;.]|\.(?=[a-z0-9]))+)(?P<end>[!?â€
 
 # What may stand before the subject. Those of a correction say that what was thought so far is wrong.
 _CORRECTING = phrases(r"""
-no, nope, nah, nono, wrong, incorrect, actually, sorry, my bad, correction
-that'?s (?:wrong|not right|incorrect|not true|not correct), that is wrong, oops, wait, not quite, you'?re wrong
+no+(?! (?:more|longer|one)\b), nope, nah, nono, wrong, incorrect, actually, sorry, my bad, correction
+that'?s (?:wrong|not right|incorrect|not true|not correct|a lie), that is wrong, oops, wait, not quite, you'?re wrong
 sry, soz, wait no, hang on, hold on, my mistake, whoops, woops, i lied, jk, j/k, just kidding, kidding
 you got (?:that|it|me) wrong, you(?:'ve| have)? (?:mixed|mix) (?:that|it) up, not true, typo, edit
 """)
@@ -112,9 +112,13 @@ _GREETING = phrases(
     r"|afternoon), howdy, greetings, nice to meet (?:you|u|ya|everyone)( all)?"
 )
 _FILLER = phrases(r"""
-well, so, yeah, yes, yep, yup, oh, ok, okay, btw, fyi, also, and, but, anyway, anyways, honestly, tbh, ngl, lol
-lmao, haha\w*, hm+, um+, uh+, like, then, plus, though, cause, because, cuz, bc, while, whereas, where
-personally, you know, by the way, for the record, fun fact, just so you know, guess what, pls, please, clara
+oh no, well, so+, ye+a+h*, yes, yep, yup, oh+, o+k+a*y*, k, btw, fyi, also, and, but, anyway, anyways, honestly, tbh
+ngl, lo+l+
+lma+o+, haha\w*, hehe\w*, rofl, welp, alright, aight, yo, in other news, long story short, plot twist, confession
+announcement
+(?:(?:quick|small|little|big|life|minor|slight|sad|good|bad|great|happy|exciting) )?(?:update|news|psa|note)(?: time)?
+reminder, hm+, um+, uh+, like, then, plus, though, cause, because, cuz, bc, while, whereas, where
+personally, by day, you know, by the way, for the record, fun fact, just so you know, guess what, pls, please, clara
 all, everyone, everybody, guys, folks, there, y'?all, dude, bro, man, remember,? that, remember, don'?t forget
 i swear, as i said, like i said, i told you, i told u, i said, told you, i already (?:told|said)\w*(?: you)?
 note that, keep in mind, good to know, for context, context, in fact, as for me, as it happens, to be fair
@@ -171,18 +175,21 @@ _THEY_DO = phrases(
 _DOES_DROPPED = phrases(r"""
 turned \d\d, went, moved (?:to|back|from|away|in|out), grew up, quit, left, stopped, gave up, got, broke up
 started, adopted, had to put, was born, live in, work (?:as|at|for), study at, joined, became, dropped out
-graduated, lost my, sold my, been, named, had to (?:put|give|rehome|sell|quit|stop|leave|drop)
+graduated, lost my, sold my, been, named, (?:picked|took) up, had to (?:put|give|rehome|sell|quit|stop|leave|drop)
 """)
 _IS_DROPPED = phrases(r"""
-living in, based in, born and, originally from, from(?= (?-i:[A-Z])), allergic to, working (?:as|at|for)
+living in, based (?:in|out of), born and, originally from, from(?= (?-i:[A-Z])), working (?:as|at|for)
+(?:(?:deathly|severely|highly|super|very|mildly) )?allergic to, happily (?:single|divorced)
 studying at, (?:a )?(?:proud |single )*(?:mother|mom|mum|father|dad|parent) of, not (?:a )?(?:big |huge )?fan of
-(?:a )?(?:big|huge|massive) fan of, married, happily married, married to, fluent in, no longer
+(?:a )?(?:big|huge|massive) fan of, married, happily married
+(?:single|divorced|separated|engaged|widowed) (?:since|for|now)
+(?:vegan|vegetarian|pescatarian|keto) (?:since|for|now), married to, fluent in, no longer
 """)
 _ADVERBS = r"(?:(?:now|currently|also|still|just|recently|really|mostly|only|both|always) )*"
 _BREAK = re.compile(
     rf"(?:(?:(?<![,:()|~]) ?[,:()|~]++| [-\u2013\u2014]++|\u2014) ?| (?={_CONJUNCTION}\b))"
     rf"(?=(?P<lead>(?:(?:{_CONJUNCTION}|{_FILLER}|{_CORRECTING}),? ){{0,3}}?)"
-    rf"(?:(?P<joint>(?:i|me|my \w+)\b(?!'))|{_SUBJECT}\b|{_ADVERBS}(?:(?P<does>{_DOING})|(?P<is>{_BEING})"
+    rf"(?:(?P<joint>(?:i|me|my \w+)\b(?!'))|{_SUBJECT}\b(?!/)|{_ADVERBS}(?:(?P<does>{_DOING})|(?P<is>{_BEING})"
     rf"|(?P<they>{_THEY_DO}))\b))",
     re.IGNORECASE,
 )
@@ -234,6 +241,8 @@ def _read_sentence(sentence: str, number: int, subjects: _Subjects, *, asks: boo
             led += f"{piece}, "
             continue
         clause = _take_leads(Clause(led + piece, number, after=" ".join(later for _, later in pieces[at + 1 :])))
+        if at and _SO_I_AM.match(piece):
+            clause = replace(clause, is_hedged=True)
         yield _with_subject(clause, kind, subjects, is_first=is_first)
         led, is_first = "", False
 
@@ -249,7 +258,11 @@ def _split(sentence: str) -> Iterator[tuple[str, str]]:
     for match in _BREAK.finditer(sentence):
         if match["joint"] and "and " in match[0] + match["lead"] and _JOINT.fullmatch(sentence, start, match.start()):
             continue  # "my wife and i"
-        if match["is"] and _KINDRED.match(match["is"]) and _KINDRED.search(sentence, start, match.start()):
+        if (
+            match["is"]
+            and _KINDRED.match(sentence, match.start("is"))
+            and _KINDRED.search(sentence, start, match.start())
+        ):
             continue  # "two brothers and a sister"
         if match["is"] and _COUNTED.match(match["is"]) and not _TAKES_COUNTED.search(sentence, start, match.start()):
             continue  # "german and a bit of french"
@@ -282,7 +295,7 @@ def _take_leads(clause: Clause) -> Clause:
     return replace(
         clause,
         text=text,
-        is_hedged=reality.is_hedged(clause.text),
+        is_hedged=reality.is_hedged(clause.text) or clause.text[:3].lower() == "or ",
         is_correction="corrects" in met,
         is_slip="slips" in met,
         is_greeting="greets" in met,
@@ -290,11 +303,15 @@ def _take_leads(clause: Clause) -> Clause:
     )
 
 
+_SO_I_AM = re.compile(r"(?:and )?so (?:i'?m|i am) (?:now )?an? ", re.IGNORECASE)  # "did my taxes so I'm an accountant"
 _FIRST_PERSON = re.compile(r"(?:i'?m|i am|i'?ve|i|we)\b", re.IGNORECASE)
+_RELATIVE = re.compile(RELATIVE, re.IGNORECASE)
 _PERSON = re.compile(rf"(?P<person>{PERSON})(?= {VERBS}\b|'s )", re.IGNORECASE)
 _NO_MORE = re.compile(r"(?:not an? \w+|not \w+|no longer \w+(?: \w+)?)(?: any ?more)?$", re.IGNORECASE)
 _ANIMATE = re.compile(
-    r" (?:just )?(?:lives|works|loves|likes|hates|speaks|studies|moved|turned|grew)\b|'s birthday\b", re.IGNORECASE
+    r" (?:just )?(?:lives|works|loves|likes|hates|speaks|studies|moved|turned|grew)\b|'s birthday\b|(?: is"
+    r"|'s) (?:single|married|engaged|divorced|allergic)\b",
+    re.IGNORECASE,
 )
 _GERUND_CLAUSE = (
     r"(?:living|working|studying)\b.* (?:is|isn'?t|sucks?|was|wasn'?t|has|can|can'?t|makes?|means?|costs?|gets?"
@@ -305,7 +322,7 @@ _DROPPED = {
     "i am ": re.compile(rf"(?!{_GERUND_CLAUSE})(?:{_ADVERBS}{_IS_DROPPED}\b|{_NO_MORE.pattern})", re.IGNORECASE),
     "i ": re.compile(rf"{_ADVERBS}{_DOES_DROPPED}\b", re.IGNORECASE),
     "my ": re.compile(
-        r"(?:(?:the )?name's|(?:the )?name is|birthday is|b-?day:|fav\w* \w+(?: is| are|:))", re.IGNORECASE
+        r"(?:(?:the )?name's|(?:the )?name is|birthday is|b-?day:|(?:new )?fav\w* \w+(?: is| are|:))", re.IGNORECASE
     ),
 }
 _HIS = re.compile(r"(?:his|her) (?=(?:name|birthday|bday|pronouns)(?:'?s)? )", re.IGNORECASE)
@@ -335,7 +352,7 @@ def _with_subject(clause: Clause, kind: str, subjects: _Subjects, *, is_first: b
     subjects.has = bool(_HAVING.match(text)) or (subjects.has and bool(kind))
     found = _PERSON.match(text)
     subject = subject_of(found["person"]) if found else None
-    is_sure = subject is not None and (subject != text[: len(subject)] or is_known_name(subject))
+    is_sure = bool(found and subject) and (bool(_RELATIVE.match(text)) or is_known_name(subject or ""))
     if not found or not subject or not (is_sure or _ANIMATE.match(text, found.end())):
         if not kind:
             subjects.last = "i" if _FIRST_PERSON.match(text) else ""

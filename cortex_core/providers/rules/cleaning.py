@@ -19,12 +19,20 @@ _REPLACEMENTS = (
     (re.compile(r"<[@#:at/][^>\s]{0,80}>"), " "),
     (re.compile(r"^[ \t]*\*(?=[^\s*][^*\n]*$)", re.MULTILINE), "i meant "),  # *Berlin, as one corrects a slip
     (re.compile(r"^[ \t]*(?=[^\W\d_])([^*\n,.;!?]{2,30}?)(?<! )\*(?=\s|$)", re.MULTILINE), r"i meant \1"),  # Berlin*
+    (
+        re.compile(
+            r"^[ \t]*(?=[^\W\d_])([^\n,.;!?]{2,30}?),? i meant?(?=[ \t]*(?:$|[,.!]))", re.MULTILINE | re.IGNORECASE
+        ),
+        r"i meant \1",
+    ),
     (re.compile(r"(?<![*\w])\*[^*\n]*\s[^*\n]*\*(?![*\w])"), "; "),  # *waves at everybody*
     (re.compile(r"\*+|__+|\|\|"), ""),
     (re.compile(r"[\U0001F000-\U0001FAFF\u2600-\u27BF\u2B50\uFE0F\u200D]+"), " ; "),
     (re.compile(r"(?<!\S)(?:[:;=]['-]?[)(DPp/|3oO*]+|<3+|:\w{2,30}:)(?!\S)"), " ; "),
+    (re.compile(r"(?<=\w) ?\((?:aged? )?\d{1,2}(?: ?(?:yo|y/o|years?(?: old)?|months?(?: old)?))?\)"), ""),  # Ella (9)
     (re.compile(r"\b(St|Mt|Ft|Dr|Mr|Mrs|Ms|Prof|vs)\."), r"\1"),
     (re.compile(r"\b([A-Za-z])\.(?=[A-Za-z]\b)"), r"\1"),  # U.S., e.g.
+    (re.compile(r"(?<=\d):(?=\d)"), "."),  # 7:18
     (re.compile(r"([^\w\s])\1{3,}"), r"\1\1\1"),
     (re.compile(r"[ \t\r\f\v\xa0]+"), " "),
     (re.compile(r"(?<=\w)[.!\u2026]+ (?=(?:[Tt]o|of) (?:the|my|an?|this)\b)"), " "),  # "I'm married. To the grind."

@@ -10,15 +10,19 @@ from cortex_core.attributes import attribute_of, normal_form
 from cortex_core.providers.analysis import ClaimKind, Value
 from cortex_core.providers.rules.clauses import Clause
 from cortex_core.providers.rules.dates import month_of, read_birthday
-from cortex_core.providers.rules.findings import HEDGED, Finding, Held, find
+from cortex_core.providers.rules.findings import find
 from cortex_core.providers.rules.grammar import DECLARED, LOOSE
+from cortex_core.providers.rules.held import HEDGED, Finding, Held
 from cortex_core.providers.rules.lexicon import read_number
 from cortex_core.providers.rules.patterns import COUNTED, READERS
 
 _IS_SIMILAR = 0.5
 _MAX_PAIR_WORDS = 8
+_MAX_OLD_WORDS = 4
 
-_NOT = re.compile(r",? (?:and |but )?not (?:(?:in|on|at|from|for|as|an?|the|my) )*(?P<old>[^,;]+)", re.IGNORECASE)
+_NOT = re.compile(
+    r",? (?:and |but )?not (?:(?:in|on|at|from|for|as|an?|the|my) )*(?!\w+ of\b)(?P<old>[^,;]+)", re.IGNORECASE
+)
 _PAIR = re.compile(
     r"(?:(?:it'?s|it is|that'?s|(?:his|her|its|their|my \w+(?:'s)?) name(?:'s| is)|i'?m|i am|i have|i've got"
     r"|we have|make (?:that|it)|it should be|should be|i said|i was|was|is)(?: (?:actually|really"
@@ -87,13 +91,14 @@ def with_contrast(found: Sequence[Finding], clause: Clause, held: Held, said_at:
     for finding in found:
         at = clause.text.find(str(finding.value).split(" (")[0]) + 1
         contrast = _NOT.search(clause.text, at)
-        old = _like(finding, contrast["old"], said_at) if contrast else None
+        is_short = contrast and len(contrast["old"].split()) <= _MAX_OLD_WORDS
+        old = _like(finding, contrast["old"], said_at) if contrast and is_short else None
         if old is not None and normal_form(old) != normal_form(finding.value):
             replaces = old if len(found) == 1 or not attribute_of(finding.attribute).has_many else None
             corrected.append(replace(finding, kind=ClaimKind.CORRECTS, replaces=replaces))
         elif (clause.is_correction or clause.follows_correction) and (pet := _renamed_pet(finding, held)):
             corrected.append(replace(finding, kind=ClaimKind.CORRECTS, replaces=pet))
-        elif clause.is_correction and _differs(finding, held):
+        elif clause.is_correction and finding.confidence > LOOSE and _differs(finding, held):
             corrected.append(replace(finding, kind=ClaimKind.CORRECTS))
         else:
             corrected.append(finding)
@@ -129,13 +134,14 @@ def find_pair(clause: Clause, held: Held, said_at: datetime) -> list[Finding]:
         if (old := _held_value(attribute, pair["old"], held, said_at, of=clause.text)) is not None
         and (new := _read(attribute, pair["new"], said_at, of=clause.text)) is not None
         and normal_form(new) != normal_form(old)
+        and _is_all(new, pair["new"])
     ]
     candidates += [
         Finding("pets", new, _confidence(clause), kind=ClaimKind.CORRECTS, replaces=pet)
         for pet in held.values_of("pets")
         if normal_form(pet).split()[:1] == normal_form(pair["old"]).split()[:1] and (new := _renamed(pet, pair["new"]))
     ]
-    return candidates if len(candidates) == 1 else []
+    return held.choose(candidates)
 
 
 def find_counted(clause: Clause, held: Held) -> list[Finding]:
@@ -256,6 +262,11 @@ def _read(attribute: str, text: str, said_at: datetime, *, of: str) -> Value | N
         text = f"a {re.sub(r'^an? ', '', text)}"
     values = read(text) if read else []
     return values[0] if values else None
+
+
+def _is_all(value: Value, text: str) -> bool:
+    """Tell whether a text says a value and nothing beside it: "concert in Hamburg" is no place."""
+    return not isinstance(value, str) or value[0] in "-12" or normal_form(text).endswith(normal_form(value).split()[-1])
 
 
 def _confidence(clause: Clause) -> float:

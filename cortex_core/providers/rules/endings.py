@@ -5,19 +5,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from cortex_core.attributes import is_refined_by, normal_form
+from cortex_core.attributes import attribute_of, is_refined_by, normal_form
 from cortex_core.providers.analysis import ClaimKind, Value
 from cortex_core.providers.rules.clauses import Clause
 from cortex_core.providers.rules.corrections import affirm
 from cortex_core.providers.rules.family import pet_value
-from cortex_core.providers.rules.findings import HEDGED, Finding, Held, find
+from cortex_core.providers.rules.findings import find
 from cortex_core.providers.rules.grammar import DECLARED, LOOSE
+from cortex_core.providers.rules.held import HEDGED, Finding, Held
 from cortex_core.providers.rules.lexicon import any_of
 from cortex_core.providers.rules.people import is_name
 
 _NO_MORE = re.compile(r" ?,?\b(?:any ?more|any longer|no longer|no more)\b", re.IGNORECASE)
 _PARTNER = any_of("people", "partner")
 _SPECIES = any_of("pets", "species")
+_LONG_WORD = 6
+_MAX_WORDS_BETWEEN = 2
 _I = r"(?:i|we|i'?ve|i have|we'?ve)(?: (?:just|recently|finally|actually|sadly|also|already|kinda))*"
 _DIED = (
     r"(?: (?:just|sadly|unfortunately|recently))*(?: (?:died|passed(?: away| on)?|crossed the rainbow bridge"
@@ -60,68 +63,93 @@ _ENDS_ALL: tuple[tuple[str, tuple[str, ...]], ...] = (
     (rf"{_I} (?:got divorced|got a divorce|divorced|finalized (?:my|our) divorce)\b", ("partner",)),
     (
         (
+            rf"(?:{_I} )?(?:(?:have|got|landed|started|found) )?(?:a |my |the )?(?:new (?:job|gig|career)|job again)\b"
+            rf"|(?:{_I} )?(?:switched|changed) (?:jobs|careers)\b"
+        ),
+        ("job", "employer"),
+    ),
+    (r"(?:the |our )?wedding(?:'?s| is| was) (?:off|cancelled|canceled)\b", ("relationship",)),
+    (rf"(?:{_I} )?(?:got |was |been )?(?:kicked out of|expelled from|transferred to) \w+", ("school",)),
+    (
+        (
             rf"{_I} (?:dropped out|graduated)(?: (?:of|from) (?:uni|university|college|school|high school))?(?= ?(?:$"
             rf"|[,;]|last|this|in|today|yesterday|and|yay|lol|two|a\b))"
         ),
         ("school",),
     ),
-    (rf"{_I}(?:'?m)?(?: am)? (?:eat|eating|started eating) meat(?: again| now)\b", ("diet",)),
+    (rf"(?:{_I}(?:'?m)?(?: am)? )?(?:eat|eating|started eating) meat(?: again| now)\b", ("diet",)),
     (r"(?:i'?m|i am|went|i went) back to (?:eating )?meat\b", ("diet",)),
     (rf"my (?:late )?{_PARTNER}(?: \w+)?{_DIED}\b", ("relationship", "partner")),
     (rf"(?:\w+ and (?:i|me)|me and \w+|{_I})(?: are|'re)(?: now| finally| officially)* divorced\b", ("partner",)),
     (rf"(?:{_I} )?(?:officially |legally )?changed my name\b", ("name",)),
+    (r"my name(?:'?s| is) (?:now )?(?:legally|officially)\b", ("name",)),
     (rf"{_I} (?:moved away|moved out)(?: (?:from there|of there))?$", ("location",)),
 )
-# What ends a value that it names, where that is held.
-_ENDS_NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
+# What ends a value of these attributes that the same clause names.
+_USED_TO = r"used to (?:be|have|work|live|play|do|eat|go|speak|like|love|date|study)"
+_ENDS_NAMED: tuple[tuple[frozenset[str], str], ...] = (
     (
+        frozenset({"job", "employer", "school"}),
         (
-            rf"{_I} (?:quit|stopped|gave up|given up|dropped|had to (?:quit|stop|give up|drop))(?: (?:being"
-            rf"|playing|doing|eating|working at|working for"
-            rf"|working as|going to|speaking|practi[sc]ing|learning))?(?: on)?(?: (?:the|an?|my))? (?P<what>[^,;]+)"
+            r"quit|left|resigned|fired|sacked|laid (?:me )?off|let (?:me )?go|made redundant|retired|walked out"
+            rf"|dropped out|graduated|finished|last day|let me go|contract (?:ended|is over)|stopped|gave up|no longer"
+            rf"|done with|{_USED_TO}"
         ),
-        ("hobbies", "instruments", "diet", "employer", "job", "school", "likes"),
     ),
     (
+        frozenset({"diet", "hobbies", "instruments", "languages", "likes"}),
         (
-            rf"{_I} (?:left|quit|got (?:fired|laid off) (?:from|at|by)|got let go (?:from|by|at)|resigned from"
-            rf"|stopped working (?:at|for)) (?P<what>[^,;]+)"
+            r"quit|stopped|gave up|given up|had to give up|dropped|ditched|switched from|gone|lasted|didn'?t last"
+            r"|forgot(?: all)? my|done with|sick of|over|no longer|sold"
+            rf"|haven'?t (?:played|done|touched|gone)(?=.* (?:in|for) (?:\w+ )?(?:years|ages|months))|{_USED_TO}"
         ),
-        ("employer", "location", "school"),
     ),
-    (rf"{_I} (?:moved (?:away from|out of)|left) (?P<what>[^,;]+)", ("location",)),
-    (rf"{_I} (?:broke up with|dumped|divorced|split up with|split from) (?P<what>[^,;]+)", ("partner",)),
     (
-        rf"{_I} (?:sold|rehomed|gave away|had to (?:put down|rehome|give up)|lost)(?: my| our)? (?P<what>[^,;]+)",
-        ("pets", "instruments"),
+        frozenset({"location"}),
+        rf"left|moved (?:away|out|from)|no longer|(?:finally |now )?out of|packed up|escaped|{_USED_TO}",
     ),
-    (rf"{_I} (?:had to give|gave)(?: away)?(?: my| our)? (?P<what>[^,;]+?) (?:to|away|up)\b", ("pets", "instruments")),
-    (rf"{_I} had to put (?:my |our )?(?P<what>[^,;]+?) (?:down|to sleep)\b", ("pets",)),
-    (rf"{_I} (?:graduated|dropped out)(?: from| of)? (?P<what>[^,;]+)", ("school",)),
     (
+        frozenset({"partner"}),
         (
-            r"(?:i|we) used to (?:be|have|work (?:at|for|as)|live in|play|do|eat|go to|speak|like|love)(?: (?:an?"
-            r"|the))? (?P<what>[^,;]+)"
+            r"broke up|broken up|split|divorced|dumped|left me|separated|ended (?:it|things)|died|passed(?: away| on)?"
+            r"|my ex|called it off|called off"
         ),
-        ("diet", "employer", "job", "location", "instruments", "hobbies", "school", "likes"),
-    ),
-    (rf"(?P<what>[^\s,;]+){_DIED}\b", ("pets",)),
-    (rf"(?P<what>[^\s,;]+)(?:'s| is)(?: actually| really)? (?:my |our )?\w+(?: \w+)?'s? {_SPECIES}\b", ("pets",)),
-    (
-        rf"{_I} (?:don'?t|no longer) have (?:my |our |the )?(?P<what>[^,;]+?) (?:any ?more|any longer)\b",
-        ("pets", "instruments"),
     ),
     (
-        r"(?:i )?haven'?t (?:played|done|gone) (?P<what>[^,;]+?) (?:in|for) (?:years|ages|months)\b",
-        ("instruments", "hobbies"),
+        frozenset({"pets"}),
+        (
+            r"died|dead|passed(?: away| on)?|rainbow bridge|put (?:\w+ )?(?:\w+ )?(?:down|to sleep)|rip|rest in peace"
+            r"|no longer with us|re-?homed?|didn'?t make it|ran away|buried|rest easy|lost|gone|(?:our |final )*goodbye"
+            r"|g[ia]ve(?=.* (?:to|away|up)\b)"
+        ),
     ),
-    (r"(?:i'?m|i am) not (?:actually |even )?allergic to (?P<what>[^,;]+)", ("allergies",)),
-    (r"(?P<what>[^\s,;]+) (?:just )?(?:fired me|laid me off|let me go)\b", ("employer",)),
-    (r"(?:it was |today was |today is |yesterday was )?(?:my )?last day at (?P<what>[^,;]+)", ("employer", "school")),
-    (r"(?P<what>[^\s,;]+) is no longer with us\b", ("pets",)),
-    (rf"{_I} said (?:our )?(?:final )?goodbye to (?:my |our )?(?P<what>[^,;]+)", ("pets",)),
-    (rf"(?:my|our) (?:(?:old|little|sweet|poor|dear) )?(?:{_SPECIES} )?(?P<what>[^\s,;]+){_DIED}\b", ("pets",)),
-    (r"(?:i'?m|i am) no longer (?:at|with|in) (?P<what>[^,;]+)", ("employer", "school", "location")),
+    (frozenset({"nickname", "name"}), r"no longer|dropped"),
+    (frozenset({"allergies"}), r"not (?:\w+ )?allergic|outgrew|grew out of"),
+)
+_GOODBYE = (
+    r"goodbye|good bye|bye(?:[- ]bye)?|farewell|no more|r\.?i\.?p|traded|swapped|behind me|is over"
+    r"|was fun|days are over|went off|fell off|ditched|had enough of"
+)
+_NOT_YET = re.compile(
+    r"\b(?:never|not|\w+n'?t|almost|nearly|cannot|wanna|want|wants|wish|might|may|should|could|would|will|\w+'ll|gonna"
+    r"|going to|about to|thinking|think|if|before|when|until|once|plan\w*|try|trying|tempted|refuse|considering|how|why"
+    r"|what|cant|wont|dont|didnt|havent)\b",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(r"\b(?:not|no|never|\w+n'?t|dont|nobody|none|longer)\b", re.IGNORECASE)
+_OTHERS_DO = re.compile(r"(?:he|she|they|you|u|someone|somebody|everyone|people|who)\b", re.IGNORECASE)
+_NEVER = re.compile(
+    r"(?:(?:and|but|it'?s|it was|i'?m|i am|i was|that'?s|we'?re|definitely|really|actually|just) )*(?:not|never|wasn'?t"
+    r"|isn'?t)(?: (?:at|in|on|from|for|an?|the|my|really|actually|even|with|called))* (?P<not>.+)"
+    r"|(?:(?:no|and|but|so) )?(?P<no>.+?) (?:(?:was|is)(?: just)? (?:a typo|a lie|a joke|a mistake|wrong|autocorrect)"
+    r"|never happened|isn'?t (?:right|true|real|mine|my name))"
+    r"|(?:forget|ignore|scrap|scratch|delete|remove)(?: about| the)* (?P<drop>.+)"
+    r"|i never said (?:i'?m |i was |i |my )?(?:\w+ ){0,3}?(?P<said>[^ ]+)"
+    rf"|(?P<pet>[^\s,;]+)(?:'s| is)(?: actually| really)? (?:my |our )?\w+(?: \w+)?'s? {_SPECIES}",
+    re.IGNORECASE,
+)
+_MARKS_AFTER = re.compile(
+    r"[ ,]+(?:lol|lmao|haha\w*|though|tho|btw|at all|obviously|duh|sorry|like i said|either)$", re.IGNORECASE
 )
 _PET_DIED = re.compile(
     rf"(?:my|our) (?:(?:old|little|sweet|poor|dear"
@@ -142,20 +170,38 @@ _HAS_SOMEBODY = re.compile(
     re.IGNORECASE,
 )
 _ALL = tuple((re.compile(pattern, re.IGNORECASE), attributes) for pattern, attributes in _ENDS_ALL)
-_NAMED = tuple((re.compile(pattern, re.IGNORECASE), attributes) for pattern, attributes in _ENDS_NAMED)
+_NAMED = tuple(
+    (attributes, re.compile(rf"(?<![\w-])(?:{_GOODBYE}|{cues})(?![\w-])", re.IGNORECASE))
+    for attributes, cues in _ENDS_NAMED
+)
 
 
 def find_endings(clause: Clause, held: Held, said_at: datetime) -> list[Finding]:
     """Return what a clause ends; what it doesn't name, only where something is held."""
     ended = list(_find_no_more(clause, said_at))
-    if clause.subject is None or not ended:
-        said = clause.said or clause.text
-        ended += _find_pet(said, held)
-        ended += [finding for finding in _find_held(said, held) if all(finding.key != other.key for other in ended)]
+    said = clause.said or clause.text
+    more = list(_find_named(clause, held))
+    if clause.subject is None or not (ended or more):
+        more += [*_find_pet(said, held), *_find_held(said, held)]
         if (left := _LEFT_PARTNER.match(said)) and is_name(name := left["name"] or left["other"]):
-            finding = _ended("partner", name)
-            ended += [finding] if all(finding.key != other.key for other in ended) else []
+            more.append(_ended("partner", name))
+    for finding in more:
+        if all(finding.key != other.key for other in ended):
+            ended.append(finding)
     return [replace(finding, confidence=HEDGED) if clause.is_hedged else finding for finding in ended]
+
+
+def find_denied(clause: Clause, held: Held, said_at: datetime) -> list[Finding]:
+    """Return what a clause says was never so, and nothing else: "not the post office" of where somebody works."""
+    if clause.subject is not None or not (denied := _NEVER.fullmatch(_MARKS_AFTER.sub("", clause.text))):
+        return []
+    what = next(filter(None, denied.groups()))
+    return [
+        replace(finding, kind=ClaimKind.WITHDRAWS if held.is_news(finding, said_at) else ClaimKind.ENDS)
+        for finding in held.findings()
+        if (not attribute_of(finding.attribute).has_many or held.is_news(finding, said_at) or denied["pet"])
+        and normal_form(str(finding.value).partition(" (")[0]) == normal_form(what)
+    ]
 
 
 def is_ending(clause: Clause) -> bool:
@@ -184,17 +230,24 @@ def _find_held(text: str, held: Held) -> Iterable[Finding]:
             for attribute in attributes:
                 yield from (_ended(attribute, value) for value in held.values_of(attribute))
             return
-    for pattern, attributes in _NAMED:
-        if match := pattern.match(text):
-            named = [
-                _ended(attribute, value)
-                for attribute in attributes
-                for value in held.values_of(attribute)
-                if _names(match["what"], value)
-            ]
-            if named and (len(named) == 1 or attributes != ("pets",)):
-                yield from named
-                return
+
+
+def _find_named(clause: Clause, held: Held) -> Iterable[Finding]:
+    """Yield what a clause names and says to be over, of whom it is about."""
+    text = clause.text
+    facts = held.findings()
+    if clause.subject or _OTHERS_DO.match(text):
+        facts = [fact for fact in held.of_others() if clause.subject in {None, fact.subject}]
+    if not facts:
+        return
+    denied = is_ending(clause) and _DENIES.search(text)
+    yield from (replace(fact, kind=ClaimKind.ENDS, confidence=LOOSE) for fact in facts if _is_former(text, fact.value))
+    for attributes, cues in _NAMED:
+        cue = None if denied else cues.search(text)
+        if denied or (cue and not _NOT_YET.search(text, 0, cue.start())):
+            named = [fact for fact in facts if fact.attribute in attributes and _is_ended(text, fact.value, cue)]
+            if len(named) == 1 or (attributes != {"pets"} and not _OTHERS_DO.match(text)):
+                yield from (replace(fact, kind=ClaimKind.ENDS, confidence=LOOSE) for fact in named)
 
 
 def _find_pet(text: str, held: Held) -> Iterable[Finding]:
@@ -214,11 +267,30 @@ def _find_pet(text: str, held: Held) -> Iterable[Finding]:
         yield _ended("pets", alike[0] if alike else value)
 
 
-def _names(text: str, value: Value) -> bool:
-    """Tell whether a text begins with a value, or with a part of it that stands for it: "Rex" for "Rex (dog)"."""
-    said, kept = normal_form(text).split(), normal_form(value).split()
-    is_part = len(kept) > 1 and said[:1] in (kept[:1], kept[-1:])  # "Rex" or "our dog"
-    return said[: len(kept)] == kept or is_part or "".join(said[:1]) == "".join(kept)
+def _is_ended(text: str, value: Value, cue: re.Match[str] | None) -> bool:
+    mention = _find_mention(text, value)
+    return bool(mention and (cue is None or _is_near(text, cue, mention)))
+
+
+def _is_former(text: str, value: Value) -> bool:
+    """Tell whether a text names a value as one that was: "ex vegetarian", "ex wife Ann"."""
+    name = re.escape(normal_form(str(value).partition(" (")[0]))
+    return bool(re.search(rf"^(?:\w+ )?(?:my )?(?:ex|former) (?:{_PARTNER} )?{name}\b", normal_form(text)))
+
+
+def _find_mention(text: str, value: Value) -> re.Match[str] | None:
+    """Find a value in a text, or a part of it that stands for it: "Rex" or "our dog" for "Rex (dog)"."""
+    name, _, species = (normal_form(part) for part in str(value).partition(" ("))
+    stem = name.removesuffix("ing") if len(name) > _LONG_WORD else name
+    forms = [rf"{re.escape(name.removesuffix('s'))}s?", re.escape(stem)]
+    forms += [rf"(?:my|our|the) (?:\w+ )?{re.escape(species)}"] if species else []
+    return re.search(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)", text.replace("-", " "), re.IGNORECASE)
+
+
+def _is_near(text: str, cue: re.Match[str], mention: re.Match[str]) -> bool:
+    """Tell whether no more than a few words part a cue from what it is about: "left Tesco", not "left it at Tesco"."""
+    between = text[cue.end() : mention.start()] or text[mention.end() : cue.start()]
+    return len(between.split()) <= _MAX_WORDS_BETWEEN
 
 
 def _ended(attribute: str, value: Value) -> Finding:

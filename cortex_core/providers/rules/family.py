@@ -3,7 +3,7 @@
 import re
 
 from cortex_core.providers.rules.lexicon import any_of, read_number, same_animal
-from cortex_core.providers.rules.people import read_names
+from cortex_core.providers.rules.people import read_called, read_names
 from cortex_core.providers.rules.wording import AT_ENDS, Values, phrase
 from cortex_core.words import fold
 
@@ -28,6 +28,9 @@ _GOES_ON_COUNTING = re.compile(
 )  # "5 children and 4 fires"
 _ALL_ANIMALS = re.compile(
     rf",? (?:-+ )?(?:all|both|they'?re)(?: all| of them)? (?:an? )?{any_of('pets', 'species')}", re.IGNORECASE
+)
+_A_CHILD = re.compile(
+    r"an? (?:[\w-]+ ){0,2}?(?:son|daughter|boy|girl|kid|child|toddler|baby|teen\w*|\d\S*)\b", re.IGNORECASE
 )
 _NO_COUNT = {"a": 1, "an": 1, "zero": 0, "no": 0}
 
@@ -77,7 +80,7 @@ def read_birth_order(text: str) -> Values:
 
 def read_count(text: str) -> Values:
     """Read a mere number: "mother of three"."""
-    count = _count(next(iter(phrase(text, ends=AT_ENDS - {"a"})), None))
+    count = _count(next(iter(phrase(text, ends=AT_ENDS - {"a"} if _A_CHILD.match(text) else AT_ENDS)), None))
     return [count] if count is not None and 0 < count <= _MAX_CHILDREN else []
 
 
@@ -108,7 +111,7 @@ _PETS = re.compile(
     rf"|some) (?:[\w-]+ ){{0,3}}?(?P<species>{_SPECIES}(?: {_SPECIES})?)(?P<many>e?s)?\b(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_NAMES = re.compile(rf"{_CALLED} (?P<names>.+)", re.IGNORECASE | re.DOTALL)
+_NAMES = re.compile(rf"(?P<called>{_CALLED}) (?P<names>.+)", re.IGNORECASE | re.DOTALL)
 _NO_PET = re.compile(
     r" ?(?:allergy|person|lover|food|hair|bed|toy|video|meme|nap|bite|game|fight|ears|costume|plush\w*|tattoo"
     r"|hoodie|shelter|sitter|walker|cafe|race|farm|cage|phobia|tank)\b",
@@ -126,7 +129,7 @@ def read_pets(text: str) -> Values:
         return []
     species = found["species"]
     names = _NAMES.match(found["rest"])
-    called = read_names(names["names"]) if names else []
+    called = (read_called if "n" in names["called"] else read_names)(names["names"]) if names else []
     if called:
         return [pet_value(name, species) for name in called]
     counted = fold(found["count"])

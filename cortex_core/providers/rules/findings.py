@@ -1,22 +1,24 @@
-"""What the rules find in a clause, before it becomes a claim; and what is held by then."""
+"""What the rules find in a clause, before it becomes a claim."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from cortex_core.attributes import attribute_of, normal_form
-from cortex_core.providers.analysis import ClaimKind, KnownFact, Value
+from cortex_core.attributes import normal_form
 from cortex_core.providers.rules.clauses import Clause
 from cortex_core.providers.rules.dates import read_birthday, read_since
 from cortex_core.providers.rules.family import pet_value
 from cortex_core.providers.rules.grammar import DECLARED, LOOSE
+from cortex_core.providers.rules.held import HEDGED, Finding
 from cortex_core.providers.rules.lexicon import any_of, read_number, words
 from cortex_core.providers.rules.patterns import BIRTHDAYS, PATTERNS
 from cortex_core.providers.rules.people import (
     KIN,
+    OTHER,
     attribute_of_kin,
     is_known_name,
     is_name,
+    read_called,
     read_name,
     read_names,
     read_parted_name,
@@ -27,8 +29,6 @@ from cortex_core.providers.rules.tastes import read_favorite, read_languages
 from cortex_core.providers.rules.wording import Values
 from cortex_core.words import fold
 
-HEDGED = 0.5
-
 _COUNTS = frozenset({"age", "number of children", "number of siblings"})
 _FOR_A_TIME = re.compile(
     r" (?:and )?then (?:to |back)| and back| for (?:uni|university|college|school"
@@ -38,53 +38,6 @@ _FOR_A_TIME = re.compile(
 _LASTING = frozenset(
     {"location", "job", "employer", "school", "relationship", "partner", "diet", "hobbies", "instruments", "pets"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A claim without its evidence; the fields are those of `Claim`."""
-
-    attribute: str
-    value: Value
-    confidence: float
-    subject: str | None = None
-    kind: ClaimKind = ClaimKind.STATES
-    replaces: Value | None = None
-    valid_from: datetime | None = None
-
-    @property
-    def key(self) -> tuple[str | None, str, str]:
-        """What two findings of the same have in common."""
-        return self.subject, self.attribute, normal_form(self.value)
-
-
-class Held:
-    """What is held of the speaker, with what the statements so far have changed."""
-
-    def __init__(self, known: list[KnownFact]) -> None:
-        self._facts = [(fact.attribute, fact.value) for fact in known]
-
-    def values_of(self, attribute: str) -> list[Value]:
-        """Return the values of an attribute."""
-        return [value for held, value in self._facts if held == attribute]
-
-    def findings(self) -> list[Finding]:
-        """Return what is held as if it were said."""
-        return [Finding(attribute, value, DECLARED) for attribute, value in self._facts]
-
-    def apply(self, finding: Finding) -> None:
-        """Take note of a finding about the speaker."""
-        if finding.subject is not None:
-            return
-        gone = {normal_form(value) for value in (finding.replaces, finding.value) if value is not None}
-        keeps = attribute_of(finding.attribute).has_many or finding.kind is ClaimKind.ENDS
-        self._facts = [
-            (held, value)
-            for held, value in self._facts
-            if held != finding.attribute or (keeps and normal_form(value) not in gone)
-        ]
-        if finding.kind is not ClaimKind.ENDS:
-            self._facts.append((finding.attribute, finding.value))
 
 
 _MORE_OF_OTHERS = re.compile(
@@ -111,8 +64,20 @@ def find(clause: Clause, said_at: datetime) -> list[Finding]:
     return found
 
 
+_MAY_TELL = re.compile(
+    rf"(?:{OTHER}|i|im|iam|ive|i'|we|my|our|me|pronouns|you|u|y'?all|people|everyone|everybody|please|pls|just"
+    rf"|friends|all"
+    r"|they|most|usually|mostly|irl|in|at|online|on|else|still|calls?)(?!\w)"
+    r"|(?:my )?[^\W\d_]+(?: \w+)? and (?:i|me|my)\b",
+    re.IGNORECASE,
+)
+"""With what any of the patterns begins."""
+
+
 def _find_by_patterns(clause: Clause, said_at: datetime) -> list[Finding]:
     found: list[Finding] = []
+    if not _MAY_TELL.match(clause.text):
+        return found
     for pattern in PATTERNS:
         match = pattern.match(clause.text) if clause.is_greeting or not pattern.in_greetings else None
         if not match:
@@ -205,7 +170,13 @@ def _singular(kind: str) -> str:
     return kind[:-1] if kind.endswith("s") and not kind.endswith(("ss", "series", "us")) else kind
 
 
+_IS_BIRTHDAY = re.compile(r"(?P<day>(?!to)[\w ]{3,25}) is (?:also )?my (?:birthday|bday)\b", re.IGNORECASE)
+
+
 def _find_birthday(clause: Clause, said_at: datetime) -> list[Finding]:
+    told = _IS_BIRTHDAY.match(clause.text)
+    if told and (day := read_birthday(told["day"], said_at)) and day[-1].isdigit():
+        return [Finding("birthday", day, DECLARED)]
     for pattern in BIRTHDAYS:
         if match := pattern.match(clause.text):
             rest = clause.text[match.end() :]
@@ -224,7 +195,10 @@ def _find_birthday(clause: Clause, said_at: datetime) -> list[Finding]:
 
 _RELATIONS = (
     rf"(?P<kin>(?:(?:little|big|younger|older|elder|oldest|youngest|eldest|twin|baby|step|lovely|dear"
-    rf"|beautiful|sweet) ?-?)?{KIN}|{any_of('pets', 'species')})"
+    rf"|beautiful|sweet) ?-?)?{KIN}|(?:(?:\d+|\w+)[ -](?:years?|months?|weeks?)[ -]old |(?:old|little|new|sweet"
+    rf"|poor|dumb|stupid|fat|lazy|elderly"
+    rf"|rescue|black|white|orange|tabby|ginger|grey|gray|tiny|big|giant|beloved|precious|baby|clumsy|first|second|other"
+    rf"|late|dear|foster|senior|blind|deaf|border|golden|german|corn) )*{any_of('pets', 'species')})"
 )
 _CALLED = (
     r"(?:(?:'s names? is|'s name'?s|s name is|'s called| is called| is named|,? called|,? named|s are(?: called"
@@ -266,9 +240,9 @@ def find_names(text: str) -> list[Finding]:
             break
         at = match.start("names")
         says_so = bool(match["called"].strip(",s "))
-        names = read_names(match["names"])
+        names = (read_called if says_so else read_names)(match["names"])
         if not match["called"] or match["called"] == ",":
-            names = [name for name in names[:1] if _stands_alone(name, match["names"])]
+            names = [name for name in names[:1] if _stands_alone(name, match["names"], of=match["kin"])]
         found += _named(match["kin"], names if _PLURAL.search(match["called"]) else names[:1], says_so=says_so)
     if (match := _IS_NAME.search(text) or _NAME_IS.match(text)) and is_known_name(match["name"]):
         found += _named(match["kin"], [match["name"]], says_so=False)
@@ -288,7 +262,7 @@ def name_animal(clause: Clause, before: Finding) -> list[Finding]:
     told = _NAMED_SO.match(clause.text)
     if not told or before.attribute != "pets" or str(before.value)[-1:] == ")" or str(before.value)[0].isdigit():
         return []
-    return [replace(before, value=pet_value(name, str(before.value))) for name in read_names(told["name"])[:1]]
+    return [replace(before, value=pet_value(name, str(before.value))) for name in read_called(told["name"])[:1]]
 
 
 _NO_NAME_BEFORE = re.compile(
@@ -296,10 +270,13 @@ _NO_NAME_BEFORE = re.compile(
 )
 
 
-def _stands_alone(name: str, text: str) -> bool:
+def _stands_alone(name: str, text: str, *, of: str) -> bool:
     """Tell whether a word after "my dog" is its name; "my brother Oslo Airport" has none."""
     is_verb = name.endswith(("ed", "ing")) and not is_known_name(name)
-    return (is_name(name) or is_known_name(name)) and not is_verb and not _NO_NAME_BEFORE.match(text, len(name))
+    is_pets = fold(of) in words("pets", "species") and fold(name) in words("names", "animals")
+    return (
+        (is_name(name) or is_known_name(name) or is_pets) and not is_verb and not _NO_NAME_BEFORE.match(text, len(name))
+    )
 
 
 def _named(kin: str, names: list[str], *, says_so: bool) -> list[Finding]:
@@ -311,7 +288,7 @@ def _named(kin: str, names: list[str], *, says_so: bool) -> list[Finding]:
     return [
         Finding(
             attribute,
-            pet_value(name, kin) if attribute == "pets" else name,
+            pet_value(name, kin.rsplit(maxsplit=1)[-1]) if attribute == "pets" else name,
             DECLARED if says_so or is_known_name(name) else LOOSE,
         )
         for name in names

@@ -6,6 +6,7 @@ What they leave out is put in, so that each member of such a list is a clause wi
 import re
 
 from cortex_core.providers.rules.lexicon import any_of
+from cortex_core.providers.rules.paraphrases import LEAD, PRONOUNS, reword
 from cortex_core.providers.rules.people import KIN, is_known_name, is_name
 from cortex_core.providers.rules.work import read_occupation
 from cortex_core.words import fold
@@ -13,36 +14,33 @@ from cortex_core.words import fold
 _MAX_ITEMS = 12
 _MAX_JOB_WORDS = 4
 
-_LEAD = (
-    r"(?:(?:so|hi+|hey+|hello|heya|hiya|yo|ok|okay|well|intro|about me|all|everyone|guys|folks|there|and)\b[ ,:!]*)*"
-)
-_PRONOUNS = r"(?:(?:he|she|they|it|any|xe|ze)/(?:him|her|them|they|she|he|its|xem|zir|hir)(?:/\w{2,8})?)"
-_ENDS = r"(?= ?(?:$|[,|]|(?:by the way|btw|here|please|pls|fyi|and|for me|if)\b))"
-_PRONOUNS_ALONE = re.compile(rf"^(?P<lead>{_LEAD})(?P<pronouns>{_PRONOUNS}){_ENDS}", re.IGNORECASE)
+_ENDS = r"(?= ?(?:$|[,|]|(?:by the way|btw|here|please|pls|fyi|and|for me|if|now|these days)\b))"
+_PRONOUNS_ALONE = re.compile(rf"^(?P<lead>{LEAD})(?P<pronouns>{PRONOUNS}){_ENDS}", re.IGNORECASE)
 _HERE = re.compile(
-    rf"^(?P<lead>{_LEAD})(?P<what>(?:[\w'/-]+ ){{0,3}}?[\w'/-]+) here(?= ?(?:$|[,:;-]|(?:and|btw|lol|so|but|who)\b))",
+    rf"^(?P<lead>{LEAD})(?P<what>(?:[\w'/-]+ ){{0,3}}?[\w'/-]+) here(?= ?(?:$|[,:;-]|(?:and|btw|lol|so|but|who)\b))",
     re.IGNORECASE,
 )
 _AGE_AND_SEX = re.compile(
-    rf"^(?P<lead>{_LEAD})(?:i'?m |i am |im )?(?P<age>[1-6]\d) ?/?(?:m|f|nb|ftm|mtf)\b(?:[ ,/|]+(?P<rest>.*))?$",
+    rf"^(?P<lead>{LEAD})(?:i'?m |i am |im )?(?P<age>[1-6]\d) ?/?(?:m|f|nb|ftm|mtf)\b(?:[ ,/|]+(?P<rest>.*))?$",
     re.IGNORECASE | re.DOTALL,
 )
 _NAME_FIRST = re.compile(
-    rf"^(?P<lead>{_LEAD})(?:(?:i'?m|i am|my name is|my name'?s|the name'?s|name'?s) (?P<name>[^\W\d_][\w'-]*)"
+    rf"^(?P<lead>{LEAD})(?:(?:(?P<am>i'?m|i am)|my name is|my name'?s|the name'?s|name'?s) (?P<name>[^\W\d_][\w'-]*)"
     rf"|(?P<bare>(?-i:[A-Z])[a-z]+))"
     r" ?[,|](?P<rest> ?.+)$",
     re.IGNORECASE | re.DOTALL,
 )
 _AGE_FIRST = re.compile(
-    rf"^(?P<lead>{_LEAD})(?:i'?m |i am |im )?(?P<age>[1-6]\d)(?: ?(?:yo|y/o|years? old))? ?[,|](?P<rest> ?.+)$",
+    rf"^(?P<lead>{LEAD})(?:i'?m |i am |im )?(?P<age>[1-6]\d)(?: ?(?:yo|y/o|years? old))? ?[,|](?P<rest> ?.+)$",
     re.IGNORECASE | re.DOTALL,
 )
 _POSSESSIVE = re.compile(rf"\b((?:my|our) (?:\w+ )?{KIN})s(?= (?:birthday|bday|pronouns)\b)", re.IGNORECASE)
-_AS_A_PARENT = re.compile(
-    rf"^{_LEAD}(?:speaking )?as an? (?P<what>(?:\w+ )?(?:mother|mom|mum|father|dad|parent) of \w+),? (?=(?:i"
-    rf"|i'm|im|i've|my)\b)",
+_SPEAKING_AS = re.compile(
+    rf"^{LEAD}(?:(?:tbh|ngl|honestly|speaking) )*as an? (?P<what>(?:[\w-]+ ){{0,3}}?[\w-]+)(?P<ends>,|:"
+    rf"| (?=(?:i|i'm|im|i've|my)\b))",
     re.IGNORECASE,
 )
+_IS_PARENT = re.compile(r"(?:\w+ )?(?:mother|mom|mum|father|dad|parent) of \w+$", re.IGNORECASE)
 _PARTS = re.compile(r" ?[,|] ?(?:and )?")
 _AGE = re.compile(r"[1-9]\d(?: ?(?:yo|y/o|years? old|m|f))?")
 _FROM = re.compile(
@@ -64,8 +62,8 @@ def spell_out(sentence: str) -> str:
     >>> spell_out("so i'm Rob, 41, plumber, wife Jan"), spell_out("vegan here"), spell_out("come here")
     ("so my name is Rob, i'm 41, i'm a plumber, my wife Jan", "i'm vegan", 'come here')
     """
-    sentence = _POSSESSIVE.sub(r"\1's", sentence)
-    if found := _AS_A_PARENT.match(sentence):
+    sentence = reword(_POSSESSIVE.sub(r"\1's", sentence))
+    if (found := _SPEAKING_AS.match(sentence)) and _is_told_as(found["what"]):
         return f"i'm a {found['what']}, {sentence[found.end() :]}"
     if found := _PRONOUNS_ALONE.match(sentence):
         return f"{found['lead']}my pronouns are {sentence[found.start('pronouns') :]}"
@@ -88,7 +86,7 @@ def _spell_list(sentence: str) -> str:
                 next(part for part in _PARTS.split(rest + ",") if part or not rest.strip(" ,|")).strip()
             )
             if found["name"] or is_list:
-                said = "my name is" if is_list else "i'm"
+                said = "my name is" if is_list or not found["am"] else "i'm"
                 return f"{found['lead']}{said} {name}{_spell_rest(rest)}"
     return sentence
 
@@ -113,13 +111,18 @@ def _spell_item(item: str) -> str:
         return f"i'm {item}"
     if _TASTE.match(item):
         return f"i {item}"
-    if re.fullmatch(_PRONOUNS, item, re.IGNORECASE):
+    if re.fullmatch(PRONOUNS, item, re.IGNORECASE):
         return f"my pronouns are {item}"
     if found := _KIN_NAMED.fullmatch(item):
         return f"my {found['kin']} {found['name']}" if is_name(found["name"]) else item
     if found := _CHILDREN.fullmatch(item):
         return f"i have {found['count']} {_SONS.get(fold(found['who']), found['who'])}"
     return f"i'm a {item}" if _is_job(item) else item
+
+
+def _is_told_as(what: str) -> bool:
+    """Tell whether somebody who speaks as something says what they are: a parent, a nurse, a vegan."""
+    return bool(_IS_PARENT.match(what) or _STATES.fullmatch(what)) or _is_job(what)
 
 
 def _is_job(item: str) -> bool:

@@ -22,7 +22,11 @@ _OF_CHILDREN = (
 # Who somebody is ------------------------------------------------------------------------------------------------------
 _PERSON = (
     Pattern(
-        "name", r"my (?:(?:real|actual|full|first|given|legal) )?name(?:'?s| is|:)", people.read_name, of_others=False
+        "name",
+        r"my (?:(?:real|actual|full|first|given|legal|new) )?name(?:'?s| is|:)(?: (?:legally|officially"
+        r"|actually|now))*",
+        people.read_name,
+        of_others=False,
     ),
     Pattern(
         "name",
@@ -56,6 +60,7 @@ _PERSON = (
     Pattern("pronouns", r"{I} (?:use|uses|go by|goes by|prefer|prefers)(?: the pronouns)?", person.read_pronouns),
     Pattern("pronouns", r"(?:{am}|pronouns(?: are)?)", person.read_pronouns),
     Pattern("age", r"{am}(?: (?:turning|now|only|about to be))?", person.read_age),
+    Pattern("age", "{am} an?", person.read_years),
     Pattern("age", r"{I}(?: (?:just|recently|have|'ve))* turned", person.read_age),
     Pattern("age", r"(?:{am}|{I} turned)(?: now| only)?", person.read_age_of_other, of_speaker=False),
     Pattern("age", rf"{{my}} age{_NAMED}", person.read_age),
@@ -74,15 +79,19 @@ _PLACES = (
     ),
     Pattern(
         "location",
-        r"(?:{been} living|i(?:'?ve| have)(?: always)? lived) in(?=.* (?:since|for|all my life|my whole life)\b)",
+        r"(?:{been} in(?=.* (?:since (?:(?:19|20)\d\d|\w+(?:uary|ember|ober)\b|march|april|may|june|july|august|last)"
+        r"|for (?:\w+ ){0,2}(?:years|months)))|{been} living in|i(?:'?ve"
+        r"| have)(?: always)? lived in)(?=.* (?:since|for|all my life|my whole life)\b)",
         places.read_place,
     ),
     Pattern("location", r"{I} reside{s} in", places.read_place),
     Pattern("location", r"{I} live{s}(?: (?:out|up|down|over|somewhere))?", places.read_nearby),
     Pattern(
         "location",
-        r"(?:{I}|i'?ve|i have|we'?ve)(?: (?:just|recently|finally))* (?:moved|relocated|emigrated"
-        r"|immigrated)(?: (?:back|over|out|up|down|here|house|away))*(?: from [^,.]{2,30}?)? to",
+        r"(?:{I}|i'?ve|i have|we'?ve)(?: (?:just|recently|finally))* (?:moved|relocated"
+        r"|settled(?: down)?(?= in\b)|emigrated"
+        r"|immigrated)(?: (?:back|over|out|up|down|here|house|away))*(?: from [^,.]{2,30}?)? (?:to"
+        r"|(?<=settled )in|(?<=settled down )in)",
         places.read_place,
         tells_when=True,
     ),
@@ -100,14 +109,16 @@ _PLACES = (
         places.read_place,
     ),
     Pattern("hometown", r"(?:{I}(?: was| were)|{am}) born in", places.read_place, LOOSE),
-    Pattern("timezone", rf"{{my}} (?:time ?zone|tz){_NAMED}", places.read_timezone),
+    Pattern(
+        "timezone", rf"{{my}} (?:time ?zone|tz)(?:{_NAMED}| changed to| switched to)(?: now)?", places.read_timezone
+    ),
     Pattern("timezone", r"{am}(?: (?:in|on)(?: the)?)?", places.read_timezone),
 )
 # Work and school ------------------------------------------------------------------------------------------------------
 _WORK = (
     Pattern("job", "{am}", work.read_occupation),
     Pattern("job", r"{am}(?: in [^,.]{2,25}?)? (?:working|employed)" + _HOURS + " as", work.read_job),
-    Pattern("job", "{I} work{s}" + _HOURS + " as", work.read_job),
+    Pattern("job", "{I} (?:work{s}" + _HOURS + "|make{s} a living) as", work.read_job),
     Pattern("job", rf"(?:{{I}} work{{s}}|{{am}} working) (?:at|for|in) {_WITHOUT_AS}? as", work.read_job),
     Pattern("job", rf"{{my}} (?:day ?job|job|profession|occupation|job title){_NAMED}(?: as)?", work.read_job),
     Pattern(
@@ -126,7 +137,7 @@ _WORK = (
     Pattern("job", r"{I} work{s} in", work.read_field, LOOSE),
     Pattern("job", r"{I}", work.read_trade, LOOSE, of_others=False),
     Pattern("job", "{am}", work.read_out_of_work, of_others=False),
-    Pattern("employer", r"{I} work{s} in", work.read_workplace, LOOSE),
+    Pattern("employer", r"{I} work{s}" + _HOURS + " in", work.read_workplace, LOOSE),
     Pattern("employer", r"{I} work{s}" + _HOURS + r"(?: over)? (?:at|for)", work.read_employer),
     Pattern("employer", r"{am} (?:working|employed)" + _HOURS + " (?:at|for|by)", work.read_employer),
     Pattern("employer", r"{been} (?:working )?(?:at|for|with)", work.read_named_employer),
@@ -165,12 +176,12 @@ _WORK = (
     Pattern(
         "school",
         r"(?:{I} stud(?:y|ies)|{am} studying|{am} doing (?:my|a|an)(?: \w+){1,2})(?: (?!at\b)[\w']+){0,4}? at",
-        work.read_school,
+        work.read_attended,
     ),
     Pattern(
         "school",
         r"{am} an? (?:(?!at\b)[\w-]+ ){0,3}?(?:student|undergrad|freshman|sophomore|junior|senior|postgrad) at",
-        work.read_school,
+        work.read_attended,
     ),
     Pattern("school", rf"{{my}} (?:school|uni|university|college){_NAMED}(?: called)?", work.read_school),
 )
@@ -190,6 +201,7 @@ _FAMILY = (
         people.read_partner,
     ),
     Pattern("partner", r"{I} (?:just )?(?:married|got (?:married|engaged) to)", people.read_partner, tells_when=True),
+    Pattern("partner", r"{been} (?:dating|seeing|engaged to|married to)", people.read_partner),
     Pattern("number of children", "{have}", family.read_child_count),
     Pattern(
         "number of children",
@@ -215,7 +227,7 @@ _FAMILY = (
     ),
     Pattern("children", "{have}", family.read_children),
     Pattern("siblings", "{have}", family.read_siblings),
-    Pattern("pets", "{have}", family.read_pets),
+    Pattern("pets", "(?:{have}|{I} own{s})", family.read_pets),
     Pattern(
         "pets",
         r"(?:{I}|i'?ve|we'?ve)(?: (?:just|recently|finally))* (?:adopted|got|rescued)(?: (?:myself|us))?",
@@ -255,6 +267,12 @@ _WAYS = (
     ),
     Pattern("languages", r"{am} an? native(?= \w+ speaker)", tastes.read_languages),
     Pattern("instruments", r"{I} play{s}(?: (?:the|a bit of|a little|some))*", tastes.read_instruments),
+    Pattern(
+        "instruments",
+        r"(?:i'?ve|i have) played(?: the)?(?=.* (?:since|for|all my life)\b)",
+        tastes.read_instruments,
+        of_others=False,
+    ),
     Pattern("instruments", r"{been} (?:playing|learning|practi[sc]ing)(?: the)?", tastes.read_instruments),
     Pattern(
         "instruments",
@@ -316,7 +334,7 @@ _TASTES = (
     ),
     Pattern(
         "favorite {kind}",
-        r"{my}(?: (?:all[- ]?time|absolute|personal|current))? (?:favou?rites?|favs?|faves?|favourtie"
+        r"{my}(?: (?:all[- ]?time|absolute|personal|current|new))? (?:favou?rites?|favs?|faves?|favourtie"
         r"|favorit) (?P<kind>(?!thing|part|place to|one|of)\w+(?: (?!is|are|has|of)\w+)?)(?: (?:of all time"
         r"|ever))?(?:'s|:| is| are| has to be| has always been| would be| must be)(?: (?:still|now|probably|definitely"
         r"|always|def|prob|easily|currently|by far|hands down))*",

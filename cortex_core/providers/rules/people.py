@@ -11,10 +11,11 @@ _DEGREE = (
 )
 _KINDS = ("partner", "children", "siblings")
 KIN = "(?:" + "|".join(any_of("people", kind) for kind in (*_KINDS, "others")) + ")"
-RELATIVE = rf"(?:my|our) {_DEGREE}{KIN}(?!\w)"
+_BARE_KIN = r"(?:mum|mom|dad|mummy|daddy|grandma|grandpa|granny|grandad|nana|brother in law|sister in law)"
+RELATIVE = rf"(?:(?:my|our) {_DEGREE}{KIN}|{_BARE_KIN})(?!\w)"
 VERBS = (
     r"(?:is|was|lives?|works?|has|have|loves?|likes?|hates?|just|also|moved|speaks?|plays?|goes|studies|turned|got|grew"
-    r"|comes|don'?t|doesn'?t|isn'?t|never)"
+    r"|comes|don'?t|doesn'?t|isn'?t|never|quit|left|stopped|started|became|died|gave|sold|retired|went|joined|used)"
 )
 PERSON = rf"(?:{RELATIVE}(?: (?!{VERBS}\b)[\w-]*\w)?|(?-i:[A-Z][a-z]+))"
 """Somebody other than the speaker as a subject; `subject_of` tells whether it is one."""
@@ -22,7 +23,9 @@ PERSON = rf"(?:{RELATIVE}(?: (?!{VERBS}\b)[\w-]*\w)?|(?-i:[A-Z][a-z]+))"
 OTHER = "\N{SECTION SIGN}"
 """What stands for somebody else at the start of a clause."""
 
-_RELATIVE_NAMED = re.compile(rf"(?:my|our) (?P<kin>{_DEGREE}{KIN})(?!\w)(?: (?P<name>[\w-]+))?", re.IGNORECASE)
+_RELATIVE_NAMED = re.compile(
+    rf"(?:(?:my|our) )?(?P<kin>{_DEGREE}{KIN}|{_BARE_KIN})(?!\w)(?: (?P<name>[\w-]+))?", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_][^\W_]*(?:[-'][^\W\d_]+)*")
 _FOLLOWS_NAME = re.compile(
     r"\s*(?:$|[,;)(:/-]|(?:and|from|btw|nice|by|but|here|lol|in case|i|i'm|im|pleased|ur|your|a|the|your|who"
@@ -123,6 +126,15 @@ def read_partner(text: str) -> list[str]:
     """Read the name after "married to" or "dating"."""
     found = _WORD.match(text)
     return [_without_possessive(found[0])] if found and is_name(found[0]) else []
+
+
+def read_called(text: str) -> list[str]:
+    """Read names after "called", where any word is one."""
+    found = _WORD.match(text)
+    if names := read_names(text):
+        return names
+    is_alone = found and re.match(r"\s*(?:$|[,;.!)]|(?:and|lol|btw|but|who|she|he)\b)", text[found.end() :])
+    return [found[0]] if found and is_alone and fold(found[0]) not in words("people", "nobody") | _NO_NAMES else []
 
 
 def read_names(text: str) -> list[str]:

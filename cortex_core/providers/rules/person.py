@@ -5,7 +5,7 @@ import re
 from cortex_core.providers.rules.lexicon import any_of, read_number
 from cortex_core.providers.rules.wording import Values
 
-_AGES = range(10, 100)
+_AGES = range(13, 100)
 _MAX_AGE = 120
 _PRONOUNS = re.compile(
     r"\(?((?:he|she|they|it|xe|ze|fae|any|ey)/(?:him|her|hers|them|theirs|his|its|they|she|he|xem|zir|hir"
@@ -20,16 +20,22 @@ _AGE = re.compile(
 )
 _AFTER_AGE = re.compile(
     r"\s*(?:$|[,;)(|]|(?:and|now|btw|today|lol|but|so|from|with a|since|already|this|yesterday|last|haha"
+    r"|on (?:\w+day|the)"
     r"|in dog years)\b)",
     re.IGNORECASE,
 )
 _RELATIONSHIP = re.compile(
     rf"({any_of('relationships', 'words')})(?=\s*(?:$|[,;)(]|(?:and|now|but|to|lol|again|since|for|btw|at|with"
-    rf"|atm|rn|these|last|in \d|haha|so|right|with|yay|though|tho|on|this|yesterday|because|bc|anymore"
+    rf"|atm|rn|these|last|in (?:\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))|haha|so|right|with|yay"
+    rf"|though|tho|on|this|yesterday|because|bc|anymore"
     rf"|currently|after|as|\d+)\b))",
     re.IGNORECASE,
 )
-_FOR_NOW = re.compile(r" (?:this (?:week|month|weekend)|today|tonight|for (?:lent|now|january))\b", re.IGNORECASE)
+_FOR_NOW = re.compile(
+    r" (?:this (?:week|month|weekend)|today|tonight|for (?:lent|now|january)"
+    r"|for (?:\w+ ){0,2}(?:seconds?|minutes?|mins?|hours?|hrs?|days?)(?! a))\b",
+    re.IGNORECASE,
+)
 _TO = re.compile(r" ?(?:to|with)\b", re.IGNORECASE)
 _TO_SOMEBODY = re.compile(
     rf" ?(?:to|with) (?:(?-i:[A-Z])|{any_of('names', 'common')}\b"
@@ -55,6 +61,12 @@ def read_pronouns(text: str) -> Values:
 def read_age(text: str) -> Values:
     """Read an age in years, but not the 27 of "27 minutes late"."""
     return [age for age in _read_any_age(text) if age in _AGES]
+
+
+def read_years(text: str) -> Values:
+    """Read an age before what somebody is: "32 year old dad"."""
+    found = re.match(r"([1-9]\d)[ -]?(?:years?|yrs?|y/?o)\b", text, re.IGNORECASE)
+    return [int(found[1])] if found and int(found[1]) in _AGES else []
 
 
 def read_age_of_other(text: str) -> Values:

@@ -5,6 +5,7 @@ import re
 from cortex_core.providers.rules.lexicon import any_of, words
 from cortex_core.providers.rules.wording import Values, phrase
 from cortex_core.words import fold
+from cortex_core.zones import TIMEZONE
 
 _ARTICLE = re.compile(r"the ", re.IGNORECASE)
 _WITH_ARTICLE = re.compile(any_of("places", "with_article") + r"(?!\w)", re.IGNORECASE)
@@ -13,10 +14,16 @@ _REGION = re.compile(rf",? (?P<region>{any_of('places', 'regions')})(?!\w)", re.
 _SMALL_WORDS = frozenset(["in", "me", "or", "ma", "pa", "mi", "us", "la"])  # regions only in capitals
 _WITHIN = frozenset(["city", "upon", "de", "la", "del", "do"])
 _MAX_SMALL_WORDS = 3
+_CALLED = re.compile(
+    r"(?:an?|the) (?:[\w-]+ ){0,3}(?:town|village|city|place|suburb|island|country|state) (?:called|named|of) ",
+    re.IGNORECASE,
+)
 
 
 def read_place(text: str) -> Values:
     """Read a place after "live in": "Berlin", "portland, oregon", "the Netherlands"."""
+    if called := _CALLED.match(text):
+        text = text[called.end() :]
     if article := _ARTICLE.match(text):
         found = _WITH_ARTICLE.match(text, article.end())
         return [found[0]] if found else []
@@ -30,7 +37,7 @@ def read_place(text: str) -> Values:
     elif len(place) > _MAX_SMALL_WORDS or (_is_no_place(place[-1]) and fold(place[-1]) != "city"):
         return []
     name = " ".join(place)
-    if _TIMEZONE.fullmatch(name):
+    if TIMEZONE.fullmatch(name):
         return []
     return [name + _region_after(text[len(name) :])]
 
@@ -57,15 +64,5 @@ def _region_after(text: str) -> str:
 
 def read_timezone(text: str) -> Values:
     """Read a time zone: "CET", "UTC+2", "Europe/Berlin", "Pacific time"."""
-    found = _TIMEZONE.match(text)
+    found = TIMEZONE.match(text)
     return [found[0].strip()] if found else []
-
-
-_TIMEZONE = re.compile(
-    r"(?:(?:UTC|GMT)(?: ?[+-] ?\d{1,2}(?::?\d\d)?)?|[ECMPA][SD]T|(?-i:[ECMP]T)|AK[SD]T|HST|CES?T|EES?T"
-    r"|(?-i:WES?T)|BST|IST"
-    r"|JST|KST|SGT|HKT|AE[SD]T|AC[SD]T|AWST|NZ[SD]T|MSK|BRT|SAST|PHT"
-    r"|(?:Africa|America|Asia|Atlantic|Australia|Europe|Pacific)/\w+|(?:eastern|central|pacific"
-    r"|mountain)(?: standard| daylight)? time)(?!\w)",
-    re.IGNORECASE,
-)

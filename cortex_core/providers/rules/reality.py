@@ -2,7 +2,7 @@
 
 import re
 
-from cortex_core.providers.rules.lexicon import words
+from cortex_core.providers.rules.lexicon import any_of, words
 from cortex_core.words import split_words
 
 _MAX_FOREIGN_LETTERS = 0.3
@@ -28,6 +28,22 @@ _IRONY = r"""
 right, said no ?one ever, april fools?, psych, as if, \U0001F643
 """.replace(r"\,", ",?")
 _FICTION = r"""
+picture this, the moon, mars, outer space, atlantis, narnia, hogwarts, azeroth, hyrule, westeros, mordor, valhalla
+the void
+for the vibes, of vibes, you wouldn'?t know (?:her|him|them), not a real, they(?:'re| are) all, by \w+ i mean
+proud owner of zero
+(?:\d+|two|three|four|five|six|seven|eight|nine|ten|twelve) (?:wives|husbands|girlfriends|boyfriends|mothers|fathers)
+asking for a friend, fellow humans, mortals, my uncle works at nintendo
+the (?:fbi|cia|kgb|nsa|mafia|illuminati|government of)
+two truths and (?:a|one) lie, never have i ever, truth or dare, would you rather
+i(?:'?m| am) (?:a |an )?(?:robot|bot|clara|ai)
+pov, (?:this|my|our|the|last) (?:round|run|match|playthrough|lobby|save|savegame|campaign|session|season of), elf, elves
+dwar(?:f|ves), orcs?, goblins?, vampires?, werewol(?:f|ves), wizards?, witch(?:es)?, sorcer\w+, dragons?
+(?:an?|the|your|brave|noble) knights?, paladins?
+necromancers?, mermaids?, kingdoms?, realms?, thrones?, taverns?, swords?, potions?, mana, quests?, lore, backstory
+villains?, centuries, immortal, spaceship, pirates?, haunted, demons?, emperor, duke, baron, princess, peasants?
+raccoons?
+(?:lvl|level) \d+, respawn\w*, spawn(?:ed|s)?, the village, lord \w+, (?:your|thy) majesty, \w+ years young, monologues?
 role-?play\w*, in[- ]game
 in th(?:e|is) (?:\w+ )?(?:game|movie|film|book|show|story|novel|anime|campaign|series), as my character, npc
 my (?:\w+ ){0,2}(?:character|oc|avatar|persona|sim|avi|villager|paladin|rogue|wizard|bard|cleric)(?:'s|s)?
@@ -38,17 +54,71 @@ i dream(?:t|ed), fan ?fic\w*, \(?(?:rp|ooc|ic)[:)]
 """
 _WRITTEN_BY_OTHERS = r"""
 lyrics?, song (?:goes|says|that goes), the song, copypasta, memes? (?:says|goes|like), quote:
+prompts?, horoscope, the quiz, fortune cookie, script, trailer, subtitles?, quote, poem, novel, spam\w*, scam\w*
+chatgpt
+the (?:ad|email|e-mail|letter|poster|sign|narrator|text|message|form|bio|caption|tagline)
+(?:tinder|dating|linkedin) (?:bio|profile)
 as the saying goes, mom said it'?s my turn, and this is deep, trust me,? i'?m an?
 call me ishmael, inigo montoya, slim shady
 [\u266a\u266b\u266c].*
 """
+_SARCASM = re.compile(
+    r"(?:^|[.!?\n,] ?)(?:oh|ah|aw+|ugh|wow|yay|great|totally|clearly|obviously),? "
+    r"(?:(?:but )?(?:sure|yes|yeah|yea|right|of course|great|totally)\b"
+    r"|(?:how |boy |man )?(?:do )?i (?:just |really |totally |absolutely |so |do )*(?:love|adore|enjoy)\b)"
+    r"|\b(?:i just|gotta|don'?t (?:you|u) just|i so) (?:love|adore)\b"
+    r"|\((?:not|it isn'?t|isn'?t|they|i am|of|from (?-i:[a-z])\w*|ok not|well not|kidding|unpaid|metaphor\w*"
+    r"|emotionally|spiritually|i|no)\b",
+    re.IGNORECASE,
+)
 _UNREAL = _search(_IRONY + _FICTION + _WRITTEN_BY_OTHERS)
 _NOT_AT_THE_END = re.compile(r"\bnot!+\s*$|\bjokes?[.! ]*$", re.IGNORECASE)
+_LAUGH = r"(?:lol+|lmf?ao+|(?:ha){2,}h?|(?:he){2,}|xd+|rofl|:?p)"
+_TAKES_ALL_BACK = re.compile(
+    rf"\W*(?:(?:{_LAUGH}|ok(?:ay)?|no+|nah|naw|wait|sorry|but|omg|guys|alright|fine|oh|well|yeah|so|uh+|um+"
+    rf"|ok so)[ ,.!]+)*"
+    r"(?:(?:i'?m|i am|i was|was|that was|it was|that'?s|it'?s)(?: (?:just|only|totally|obviously|clearly))* )?"
+    r"(?:(?:just|only|totally|obviously) )*"
+    r"(?:jk+s?|j/k|/j|/s|kidding|joking|a joke|messing(?: with (?:you|u|ya|yall|y'all))?|trolling|teasing|not serious"
+    r"|psych|sike|sarcasm|being sarcastic|pulling (?:your|ur) legs?|made (?:that|it|all of that) up|lying|i lied|a lie"
+    r"|i made (?:that|it|all of that) up|(?:ignore|disregard|forget) (?:that|what i (?:just )?said|my last message)"
+    r"|(?:my \w+|\w+) (?:was )?(?:on|using|stole|took|grabbed|had|got (?:on|into|hold of)) my (?:phone|laptop"
+    r"|pc|computer|account"
+    r"|keyboard|discord)(?: (?:this|earlier|just now|again|last)\b[^.!,]{0,20})?"
+    rf"|not (?:really|actually|true)[ ,.!]+{_LAUGH}|no,? (?:i'?m|i am|i do|i did|i have|i was)(?: not|n'?t)"
+    rf"|(?:none|not a word) of (?:that|this) (?:is|was) true)"
+    rf"(?:[ ,.!]+(?:{_LAUGH}|though|tho|btw|ofc|of course|obviously|guys|clara|everyone|sorry|again))*"
+    r"(?:\W*$|[,.!:;-]+| (?=(?:i'?m|i|my|we|it'?s|never|not|no|actually)\b))",
+    re.IGNORECASE,
+)
 _TAKEN_BACK = re.compile(
     r"^\W*(?:(?:lol|lmao|haha|ok|okay|no|nah|but),? )?(?:jk|jks|j/k|just kidding|just joking|kidding)[ ,.!:-]+(?=\w)",
     re.IGNORECASE,
 )  # "jk, I'm 30" is meant, and what was said before was not
+_SCRIPT = re.compile(r"^\w[\w ]{0,20}: .*\n\w[\w ]{0,20}: ", re.MULTILINE)  # "me: … / him: …"
+_THEY_ARE = re.compile(
+    rf"\bthey(?:'re| are) (?:all |both )?(?:\w+ )?(?:{any_of('pets', 'species')}|plant|duck|cacti|cactus"
+    rf"|fern)(?:e?s)?\b",
+    re.IGNORECASE,
+)  # "I have three sons. They are ducks"
+_MEME = re.compile(
+    r"^[^\w\n]*(?:(?:absolutely |literally )?(?:nobody|no ?one)|me(?: (?:at|when|after|to|with|trying"
+    r"|in)\b[^:\n]{0,60})?|also me"
+    r"|(?:my|the) (?:brain|boss|doctor|therapist|mom|mum|cat|dog|teacher|villain))\s*: ?(?!\))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SPOKEN = re.compile(  # "overheard: I have four kids"
+    r"^[^:\n]{0,40}\b(?:guy|man|lady|woman|girl|kid|dude|person|boss|coworker|colleague|customer|waiter|teacher|neighbou?r"
+    r"|friend|someone|people|him|her|them|mom|mum|dad|cat|dog|brain|unlocked|ad)\b[^:\n]{0,20}: ?"
+    r"(?:i'?m|i am|i'?ve|i)\b"
+    r"|^(?:teen|old|young|past|future|drunk|sleepy|\d+ year old|(?:\w+ )?diary|overheard|affirmations?"
+    r"|manifesting)\b[^:\n]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _MUSIC = re.compile("[\u266a\u266b\u266c\U0001f3b5\U0001f3b6\U0001f643]")
+
+_MARKS = (_UNREAL, _SARCASM, _NOT_AT_THE_END, _MUSIC)
+_MARKS_WITH_COLON = (_SCRIPT, _MEME, _SPOKEN)
 
 _FINE_IFS = _search(r"""
 if (?:anyone|anybody)(?:'s| is)? (?:wondering|curious)
@@ -97,9 +167,10 @@ said, says, say, told, tells, thinks?, thought, claim(?:s|ed)?, goes, went like
 texted, messaged, keeps? (?:saying|telling|joking), reckons?, (?:is|are) convinced, pretends?, suggested
 """
 _HEARSAY = re.compile(
-    r"(?<!\w)(?:he|she|they|it|you|u|ppl|people|someone|everyone|everybody|somebody|who"
+    r"(?<!\w)(?:(?:he|she|they|it|you|u|ppl|people|someone|everyone|everybody|somebody|who"
     r"|(?P<own>my (?:\w+ )?\w+(?: (?-i:[A-Z])\w+)?)|the \w+|a \w+|(?-i:[A-Z])\w+)"
-    rf"(?: (?:just|always|once|also|still|literally|even|all|actually|jokingly))? {phrases(_SAYS)}(?!\w)",
+    rf"(?: (?:just|always|once|also|still|literally|even|all|actually|jokingly))? {phrases(_SAYS)}"
+    r"|i (?:told|convinced) (?:him|her|them|everyone|people|some\w+|(?:my|the) \w+))(?!\w)",
     re.IGNORECASE,
 )
 
@@ -134,7 +205,13 @@ _ENGLISH = frozenset(
 def is_unreal(message: str) -> bool:
     """Tell whether a message is a joke, a tale or somebody else's words; then nothing in it counts."""
     message = _TAKEN_BACK.sub("", message)
-    return bool(_UNREAL.search(message) or _NOT_AT_THE_END.search(message) or _MUSIC.search(message))
+    marks = _MARKS + (_MARKS_WITH_COLON if ":" in message else ()) + ((_THEY_ARE,) if "they" in message.lower() else ())
+    return any(mark.search(message) for mark in marks)
+
+
+def takes_all_back(message: str) -> bool:
+    """Tell whether a message begins by saying that the one before it was not meant: "jk", "just kidding, I'm 30"."""
+    return bool(_TAKES_ALL_BACK.match(message))
 
 
 def is_supposed(sentence: str) -> bool:

@@ -14,10 +14,10 @@ from cortex_core.attributes import normal_form
 from cortex_core.providers.analysis import ClaimKind, Value
 from cortex_core.providers.rules.clauses import Clause
 from cortex_core.providers.rules.dates import read_birthday, with_day
-from cortex_core.providers.rules.findings import HEDGED, Finding, Held
-from cortex_core.providers.rules.grammar import DECLARED
+from cortex_core.providers.rules.grammar import DECLARED, LOOSE
+from cortex_core.providers.rules.held import HEDGED, Finding, Held
 from cortex_core.providers.rules.lexicon import read_number, words
-from cortex_core.providers.rules.patterns import COUNTED
+from cortex_core.providers.rules.patterns import COUNTED, READERS
 from cortex_core.providers.rules.people import is_known_name, is_name
 from cortex_core.providers.rules.person import read_pronouns
 from cortex_core.providers.rules.places import read_place, read_timezone
@@ -26,6 +26,7 @@ from cortex_core.providers.rules.work import read_employer, read_occupation
 from cortex_core.words import fold
 
 _IS_SIMILAR = 0.5
+_IS_VARIANT = 0.6
 _MAX_WORDS = 14
 _MAX_AGE = 100
 
@@ -46,7 +47,23 @@ _TAIL = re.compile(
 _MARKED_AFTER = re.compile(
     r"\w,? (?:actually|i meant|i mean|typo|autocorrect|oops|not the \d)\b|not the \d", re.IGNORECASE
 )
+_AGE_NOW = re.compile(
+    r"(?:(?:i'?m |i am )?(?:officially|finally|just hit|hit|already) )(?P<age>[1-9]\d)\b(?! \w+s\b)"
+    r"|(?P<now>[1-9]\d) (?:now|as of|today|already)\b",
+    re.IGNORECASE,
+)
+_MAX_YEARS = 10
+_SORRY = re.compile(
+    r"\b(?:sorry|oops|whoops|typo|autocorrect|my bad|i meant?|i always mix|brain fart)\b", re.IGNORECASE
+)
 _NAMED_NOW = re.compile(r"(?:his|her|its) name(?: is|'s) \w+ now\b", re.IGNORECASE)
+_DAY = re.compile(
+    r"(?:the )?(?:\d{1,2}(?:st|nd|rd|th)?(?: of)?(?: (?!with|not)[a-z]{3,9})?|[a-z]{3,9} (?:the )?\d{1,2}(?:st"
+    r"|nd|rd|th)?"
+    r"|\d[\d/.-]+)(?:,? (?:19|20)\d\d)?(?!\w)",
+    re.IGNORECASE,
+)
+_VARIANT = re.compile(r"[^\W\d_][\w'-]*(?: [\w'-]+){0,3}")
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _COUNT = re.compile(r"(?P<count>\d{1,3}|[a-z]+(?:-[a-z]+)?)(?: (?P<noun>[a-z]+))?", re.IGNORECASE)
 _NAMES = frozenset({"name", "nickname", "partner", "children", "siblings", "pets"})
@@ -55,8 +72,16 @@ _PLACES = frozenset({"location", "hometown"})
 
 def find_restated(clause: Clause, before: Sequence[Finding], held: Held, said_at: datetime) -> list[Finding]:
     """Return what a bare value corrects: the one thing that fits it, of what was just said or else of what is held."""
+    if variant := _find_variant(clause, before) or _find_older(clause, held):
+        return variant
     is_corrected = clause.is_correction or clause.is_slip or clause.follows_correction
-    is_marked = is_corrected or _MARKED_AFTER.search(clause.text) or _NAMED_NOW.match(clause.text)
+    is_marked = is_corrected or any(
+        (
+            _MARKED_AFTER.search(clause.text),
+            _NAMED_NOW.match(clause.text),
+            not clause.sentence and _SORRY.search(clause.after),
+        )
+    )
     if not is_marked or clause.subject or len(clause.text.split()) > _MAX_WORDS:
         return []
     head = _HEAD.match(clause.text)
@@ -80,12 +105,45 @@ def find_restated(clause: Clause, before: Sequence[Finding], held: Held, said_at
             is not None
             and normal_form(new) != normal_form(old.value)
         ]
-        if len(fitting) == 1:
-            return fitting
         if alike := [one for one in fitting if _is_similar(str(one.value), one.replaces or "")]:
-            return alike if len(alike) == 1 else []
+            return held.choose(alike)
         if fitting:
-            return []
+            return held.choose(fitting)
+    return []
+
+
+def _find_variant(clause: Clause, before: Sequence[Finding]) -> list[Finding]:
+    """Return what a message that begins with nearly the same as was just said puts right: "BARRISTER", of a barista."""
+    text = clause.text.strip()
+    if clause.sentence > 1 or not _VARIANT.fullmatch(text):
+        return []
+    alike = [
+        replace(old, value=text, kind=ClaimKind.CORRECTS, replaces=old.value, confidence=LOOSE)
+        for old in before
+        if isinstance(old.value, str) and _is_variant(text, old)
+    ]
+    return alike if len(alike) == 1 else []
+
+
+def _find_older(clause: Clause, held: Held) -> list[Finding]:
+    """Return the age that somebody has by now, of whom an age is held: "29 now"."""
+    told = _AGE_NOW.match(clause.text)
+    before = [age for age in held.values_of("age") if isinstance(age, int)]
+    age = int(told["age"] or told["now"]) if told else 0
+    return [Finding("age", age, LOOSE)] if before and 0 < age - before[0] <= _MAX_YEARS else []
+
+
+def _is_variant(text: str, old: Finding) -> bool:
+    kept = str(old.value)
+    is_read = old.attribute.startswith("favorite ") or text in map(str, READERS.get(old.attribute, _nothing)(text))
+    is_read |= old.attribute == "job" and text in read_occupation(f"a {text}")
+    is_as_long = len(text.split()) == len(kept.split())
+    return (
+        is_read and is_as_long and 1 > SequenceMatcher(None, normal_form(kept), normal_form(text)).ratio() > _IS_VARIANT
+    )
+
+
+def _nothing(_: str) -> Values:
     return []
 
 
@@ -96,11 +154,12 @@ def _of_kind(
     is_sure = clause.is_slip or is_near
     values: Values = []
     if old.attribute == "birthday":
-        day = read_birthday(text, said_at)
-        new = day or with_day(str(old.value), text)
+        told = _DAY.match(text)
+        day = read_birthday(text, said_at) if told and _TAIL.match(text, told.end()) else None
+        new = day or (with_day(str(old.value), text) if told and _TAIL.match(text, told.end()) else None)
         values = [new] if new and new[-1].isdigit() else []
     elif old.attribute in {"timezone", "pronouns"}:
-        values = read_timezone(text) if old.attribute == "timezone" else read_pronouns(text)
+        values = _alone(read_timezone(text) if old.attribute == "timezone" else read_pronouns(text), text)
     elif old.attribute in COUNTED or (old.attribute in {"age", "pets"} and not str(old.value).endswith(")")):
         return _read_count(old, text, is_sure=is_sure)
     elif old.attribute in _NAMES:

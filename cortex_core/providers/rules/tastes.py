@@ -98,7 +98,7 @@ def read_sports(text: str) -> Values:
 
 def read_named_pastimes(text: str) -> Values:
     """Read what somebody calls their hobbies."""
-    return _liked(text, frozenset())
+    return [name for name in map(str, _liked(text, frozenset())) if fold(name) not in _NO_HOBBIES]
 
 
 def read_likes(text: str) -> Values:
@@ -107,6 +107,9 @@ def read_likes(text: str) -> Values:
 
 
 _MAX_WORDS = 4
+_NO_HOBBIES = frozenset(
+    {"regret", "crying", "napping", "sleeping", "existing", "procrastinating", "breathing", "suffering"}
+)
 _GOES_ON = re.compile(r" (?:my|me|your|you|him|us|how|what|that)\b", re.IGNORECASE)  # "missing my dog"
 _MOMENT = re.compile(
     r"\b(?:today|rn|right now|lately|tonight|this (?:morning|week|weekend|evening)|atm|sometimes|when|if)\b"
@@ -128,6 +131,7 @@ def _liked(text: str, with_article: frozenset[str]) -> list[str]:
         folded = [fold(word) for word in name]
         is_vague = (
             not name
+            or (len(name) > 1 and _is_doing(name))
             or len(name) > _MAX_WORDS
             or folded[0] in words("likes", "vague")
             or folded[-1] in words("likes", "vague")
@@ -144,13 +148,21 @@ def _liked(text: str, with_article: frozenset[str]) -> list[str]:
         ):
             break
         liked.append(" ".join(name))
+        if rest:  # what comes next may belong to that: "books about growth and mindset"
+            break
     return liked
 
 
 def _is_mere_gerund(name: list[str]) -> bool:
     """Tell whether a name needs what comes after it: "capturing" of "capturing the moment", unlike "hiking"."""
+    return len(name) == 1 and _is_doing(name)
+
+
+def _is_doing(name: list[str]) -> bool:
+    """Tell whether a name says what one does, and no pastime: "moving house", "paying rent"."""
     known = words("hobbies", "doing") | words("hobbies", "games") | words("likes", "gerunds")
-    return len(name) == 1 and name[0].endswith("ing") and fold(name[0]) not in known
+    is_thing = fold(name[-1]) in known or fold(" ".join(name)) in known
+    return name[0].endswith("ing") and fold(name[0]) not in known and not is_thing
 
 
 def read_favorite(text: str) -> Values:

@@ -22,6 +22,7 @@ _JOB_ENDS = AT_ENDS | frozenset(
 _GOES_ON = re.compile(
     r"(?:\w+ly|irl|here|myself|full|part|based|using|specialis|specializ|stuck|currently|xd|haha\w*)\b", re.IGNORECASE
 )
+_BOASTS = frozenset({"professional", "certified", "licensed", "official"})
 _NO_JOBS = frozenset(
     [
         "hard",
@@ -76,7 +77,7 @@ def read_job(text: str) -> Values:
     article = _ARTICLE.match(text)
     job = phrase(text[article.end() :] if article else text, ends=_JOB_ENDS)
     folded = [fold(word) for word in job]
-    if not job or _NO_JOBS & set(folded) or not (article or _is_job(folded)):
+    if not job or (_NO_JOBS | _BOASTS) & set(folded) or not (article or _is_job(folded)):
         return []
     return [" ".join(job)]
 
@@ -203,6 +204,20 @@ def read_sure_school(text: str) -> Values:
     found = re.match(r"UC [A-Z]\w+", text)
     schools = [found[0]] if found else read_school(text)
     return [school for school in map(str, schools) if _SURELY_SCHOOL.search(school) and school[0].isupper()]
+
+
+def read_attended(text: str) -> Values:
+    """Read a school where nothing else can stand, so that its name needs no capital: "i study at monash"."""
+    if schools := read_school(text):
+        return schools
+    name = phrase(text, most=2)
+    return (
+        [" ".join(name)]
+        if name
+        and name[-1].isalpha()
+        and fold(name[0]) not in words("jobs", "no_employers") | words("jobs", "no_schools")
+        else []
+    )
 
 
 def read_school(text: str) -> Values:

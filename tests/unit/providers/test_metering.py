@@ -10,9 +10,11 @@ import asyncpg
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from cortex_core.audience import Audience
 from cortex_core.config import LLMConfig, PostgresConfig
 from cortex_core.errors import (
     BudgetExhaustedError,
+    BudgetReservedError,
     ProviderError,
     ProviderUnavailableError,
     StoreUnavailableError,
@@ -171,12 +173,63 @@ async def test_beyond_the_budget_nothing_is_sent(server: ScriptedOpenAI, postgre
     chat = open_chat(server, postgres, daily_tokens=AT_MOST)
     server.then(*[Answer.chat("Hi.", usage=(1, 1))] * 2)
     await complete(chat)
-    with pytest.raises(BudgetExhaustedError, match=r"midnight UTC, and `llm\.daily_tokens`") as caught:
+    with pytest.raises(BudgetExhaustedError, match=r"midnight UTC, and `llm\.daily_tokens`, ") as caught:
         await complete(chat)
     assert caught.value.retry_after is not None
     assert timedelta(0) < caught.value.retry_after <= timedelta(days=1)
     assert len(server.requests) == 1
     await complete(chat, "2")
+    await chat.close()
+
+
+async def test_a_budget_that_is_only_set_aside_is_asked_for_again_soon(
+    server: ScriptedOpenAI, postgres: PostgresStore
+) -> None:
+    chat = open_chat(server, postgres, daily_tokens=AT_MOST + 10)
+    answering = asyncio.Event()
+
+    async def answer(_body: dict[str, Any]) -> Answer:
+        await answering.wait()
+        return Answer.chat("Hi.", usage=(5, 5))
+
+    server.answer_with(answer)
+    first = asyncio.create_task(complete(chat))
+    await eventually(lambda: server.requests)
+    with pytest.raises(BudgetReservedError, match="set aside for requests that go on") as caught:
+        await complete(chat)
+    assert caught.value.retry_after == timedelta(seconds=5)  # by then they are answered, or have failed
+    answering.set()
+    assert [await first, await complete(chat)] == ["Hi.", "Hi."]
+    with pytest.raises(BudgetExhaustedError) as caught:
+        await complete(chat)
+    assert not isinstance(caught.value, BudgetReservedError)
+    await chat.close()
+
+
+async def test_each_person_has_a_share_of_their_own_in_direct_messages(
+    server: ScriptedOpenAI, postgres: PostgresStore
+) -> None:
+    ann, ben = (Audience.owner().account_of(name) for name in ("ann", "ben"))
+    chat = open_chat(server, postgres, daily_tokens=5 * AT_MOST, direct_share=0.2)
+    server.then(*[Answer.chat("Hi.", usage=(1, 1))] * 5)
+    await complete(chat, ann)
+    with pytest.raises(BudgetExhaustedError):
+        await complete(chat, ann)
+    await complete(chat, ben)
+    for _ in range(3):
+        await complete(chat, "1")
+    assert len(server.requests) == 5
+    await chat.close()
+
+
+@pytest.mark.parametrize(("daily_tokens", "sent"), [(0, 1), (1, 0)])
+async def test_a_share_of_no_cap_is_none_and_a_share_of_little_is_not(
+    server: ScriptedOpenAI, postgres: PostgresStore, daily_tokens: int, sent: int
+) -> None:
+    chat = open_chat(server, postgres, daily_tokens=daily_tokens, daily_dollars=0.0)
+    server.then(Answer.chat("Hi."))
+    await asyncio.gather(complete(chat, "owner:ann"), return_exceptions=True)
+    assert len(server.requests) == sent
     await chat.close()
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from cortex_core.providers.rules import RuleAnalyst
 from cortex_core.providers.rules.lexicon import read_number
 
 NOW = datetime(2026, 11, 18, 15, 30, tzinfo=UTC)
-MARKS = {ClaimKind.STATES: "", ClaimKind.CORRECTS: "!", ClaimKind.ENDS: "-"}
+MARKS = {ClaimKind.STATES: "", ClaimKind.CORRECTS: "!", ClaimKind.ENDS: "-", ClaimKind.WITHDRAWS: "~"}
 
 # "brother: !job=chef not baker since 2019-01-01?": of whom, corrects, what, instead of what, since when, hedged.
 STATED = {
@@ -36,6 +36,7 @@ STATED = {
     "I'm a huge fan of Radiohead": "likes=Radiohead",
     "my wife anna and i have two dogs, rex and luna": "pets=rex (dog); pets=luna (dog); partner=anna",
     "I'm single": "relationship=single",
+    "We've got two kids, Ella (9) and Noah (6 years old).": "number of children=2; children=Ella; children=Noah",
     "i hate olives": "dislikes=olives",
     "i can't stand cilantro": "dislikes=cilantro",
     "I'm on EST": "timezone=EST",
@@ -289,6 +290,29 @@ STATED = {
     "I'm Will": "name=Will",
     "jk im 30": "age=30",
     "I've been climbing for three years": "hobbies=climbing since 2023-11-18",
+    "tallinn is where i live, come visit": "location=tallinn",
+    "the job dragged me to rotterdam, where i live now": "location=rotterdam",
+    "18 years above a chip shop in Whitby, thats where im from": "hometown=Whitby",
+    "i grew up in a tiny town called Millbrook": "hometown=Millbrook",
+    "at 47 yrs old my reflexes belong in a museum": "age=47",
+    "i'm a 32 year old dad from ohio": "age=32",
+    "names Tamsin, and yes off a cereal box": "name=Tamsin",
+    "going by they/them these days": "pronouns=they/them",
+    "pronouns: she/they": "pronouns=she/they",
+    "tbh as a receptionist i hear every excuse": "job=receptionist",
+    "third year at mcgill, send coffee": "school=mcgill",
+    "i work nights in a print shop": "employer=print shop",
+    "raising 3 boys in a two bedroom": "number of children=3",
+    "two kids, one salary": "number of children=2",
+    "i have an older brother and two younger sisters": "number of siblings=3",
+    "my 14 year old beagle Biscuit took my chair": "pets=Biscuit (beagle)",
+    "our cat mochi knocked it over": "pets=mochi (cat)",
+    "my dog is called dot": "pets=dot (dog)",
+    "i've played the mandolin since I was nine": "instruments=mandolin",
+    "june 9th is my birthday": "birthday=--06-09",
+    "robin and i tied the knot on saturday": "relationship=married",
+    "peanut allergy, the carry-a-pen kind": "allergies=peanut",
+    "quick update, i live in Oslo": "location=Oslo",
 }
 OTHERS = {
     "Tom's birthday is May 3": "Tom: birthday=--05-03",
@@ -316,6 +340,10 @@ OTHERS = {
     "my partner is from Chile": "partner: hometown=Chile",
     "Dave is a plumber": "Dave: job=plumber",
     "my gf lena is vegan": "gf: diet=vegan; partner=lena",
+    "dad is allergic to penicillin": "dad: allergies=penicillin",
+    "brother in law's a firefighter": "brother in law: job=firefighter",
+    "happy birthday to my mum, who is 60 today": "mum: age=60",
+    "Ludo's single again": "Ludo: relationship=single",
 }
 # What is known, what is said ("||" parts messages), and what that makes of it.
 CHANGED = [
@@ -407,7 +435,7 @@ CHANGED = [
     ("birthday=--05-06", "That's not right, my birthday is 5 May", "!birthday=--05-05"),
     ("hometown=Kerry", "Wrong! I'm from Cork", "!hometown=Cork"),
     ("", "i live in Cork not Kerry", "!location=Cork not Kerry"),
-    ("location=Kerry", "i'm not in Kerry anymore, I moved to Cork", "location=Cork"),
+    ("location=Kerry", "i'm not in Kerry anymore, I moved to Cork", "-location=Kerry; location=Cork"),
     ("", "I turned 33. oops, I meant 34", "!age=34 not 33"),
     ("pets=Meso (cat)", "my cat's name is Miso, not Meso", "!pets=Miso (cat) not Meso (cat)"),
     ("birthday=--05-04", "sorry typo, may 14th not the 4th", "!birthday=--05-14 not --05-04"),
@@ -420,7 +448,7 @@ CHANGED = [
     ("pets=Bella (dog)", "*Bailey. the dog is Bailey", "!pets=Bailey (dog) not Bella (dog)"),
     ("pets=Rex (dog)", "actually his name is Max", "!pets=Max (dog) not Rex (dog)"),
     ("hometown=Oban", "i said i grew up in Oban, that's wrong. I grew up in Ayr", "!hometown=Ayr"),
-    ("", "im 12 years old || jk im 30", "age=12; !age=30"),
+    ("", "im 19 years old || jk im 30", "age=19; !age=30"),
     ("location=Leeds", "not Leeds, York", "!location=York not Leeds"),
     ("location=Rome;name=Tom", "oh sorry I meant Milan", "!location=Milan not Rome"),
     ("location=Rome;name=Tom", "no, it's Friday", ""),
@@ -437,6 +465,39 @@ CHANGED = [
     ("likes=sushi", "I hate sushi", "-likes=sushi; dislikes=sushi"),
     ("job=nurse", "I'm unemployed", "-job=nurse; job=unemployed"),
     ("pets=Rex (dog)", "no, Rex is my brother's dog", "-pets=Rex (dog)"),
+    ("employer=post office", "not the post office. they just dress alike", "-employer=post office"),
+    ("location=berlin", "concert is in Hamburg, not Berlin", ""),
+    ("employer=tesco", "no more tesco for me", "-employer=tesco"),
+    ("employer=tesco", "swapped tesco for a bike shop", "-employer=tesco"),
+    ("employer=tesco", "i left my charger at tesco", ""),
+    ("employer=tesco", "i might leave tesco", ""),
+    ("employer=tesco;job=baker", "i switched careers", "-job=baker; -employer=tesco"),
+    ("diet=vegan", "my vegan days are over", "-diet=vegan"),
+    ("diet=vegan", "ex vegan as of sunday", "-diet=vegan"),
+    ("diet=vegan", "i'm not vegan, where did you get that", "-diet=vegan"),
+    ("location=rome", "i don't live in rome", "-location=rome"),
+    ("languages=german", "i forgot all my german", "-languages=german"),
+    ("instruments=guitar", "sold all my guitars", "-instruments=guitar"),
+    ("partner=Leo", "leo is my ex now", "-partner=Leo"),
+    ("partner=Maya", "im single again", "-partner=Maya; relationship=single"),
+    ("relationship=single", "my boyfriend Theo cooks", "-relationship=single; partner=Theo"),
+    ("employer=Tesco", "i'm retired", "-employer=Tesco; job=retired"),
+    ("pets=Rex (dog)", "rex didn't make it", "-pets=Rex (dog)"),
+    ("pets=Rex (dog)", "rex didn't make the team, rex is not amused", ""),
+    ("nickname=Sprout", "nobody calls me sprout anymore", "-nickname=Sprout"),
+    ("roommate: employer=zoo", "my roommate quit the zoo", "roommate: -employer=zoo"),
+    ("roommate: employer=zoo", "i quit the zoo", ""),
+    ("age=28", "29 now, still no iron", "age=29"),
+    ("age=28", "52 now lol", ""),
+    ("birthday=--05-04", "may 5, i always mix it up", "!birthday=--05-05 not --05-04"),
+    ("birthday=--05-04", "no, May 5 works better for me", ""),
+    ("number of children=2", "i have 3 kids and not one of them sleeps", "number of children=3"),
+    ("number of children=2", "wait my three kids have a recital", "number of children=3"),
+    ("name=Kieran", "court letter came, my name's legally Rowan now", "-name=Kieran; name=Rowan"),
+    ("", "im a barista, law mostly || BARRISTER. nobody drinks me", "job=barista; !job=BARRISTER not barista"),
+    ("", "i live in Oslo || bergen i mean", "location=Oslo; !location=bergen not Oslo"),
+    ("", "im a doctor || thats a lie im a plumber", "job=doctor; !job=plumber"),
+    ("", "i'm a plumber, based in Cork || that was my brother on my laptop", ""),
 ]
 SILENT = [
     "I love it when it rains, I love you, i'd love to go, I like that idea",
@@ -711,17 +772,69 @@ SILENT = [
     "I work for Sarah",
     "if anyone asks, I'm a lawyer",
     "I'm a doctor if you count memes",
+    "oh sure, i work at nasa",
+    "ah yes, i love traffic",
+    "I just love freezing rain",
+    "i absolutely LOVE moving house",
+    "i love paying rent",
+    "I'm a doctor. (not a real one)",
+    "i'm divorced (from reality)",
+    "picture this. i'm a lawyer. i live in paris",
+    "asking for a friend: im 30 and single",
+    "i told my dentist im a vegan",
+    "been vegan for 3 hours now",
+    "nobody:\nme at 3am: i am a baker now",
+    "therapist: who are you\nme: i'm a nurse",
+    "two truths and a lie: i have a twin, i speak finnish",
+    "i'm 8 years old and i approve this message",
+    "im the janitor this round",
+    "i have 3 kids. they are all plants",
+    "i'm a vampire and i work nights at a bakery",
+]
+
+
+# The same, where "@2" tells that it was said two minutes before, and "@1" that it was in the message just before.
+SINCE = [
+    ("location=Munich@9;hometown=Munich@2", "no wait, it's Berlin, not Munich", "!hometown=Berlin not Munich"),
+    ("location=Munich@2;hometown=Munich@2", "no wait, it's Berlin, not Munich", ""),
+    ("location=Munich@9;hometown=Munich@2", "no wait, Berlin", ""),
+    ("location=Munich@9;hometown=Oslo@1", "no wait, Berlin", "!hometown=Berlin not Oslo"),
+    ("location=Munich@1", "I meant Berlin", "!location=Berlin not Munich"),
+    ("pets=dog@1", "her name is Biscuit", "pets=Biscuit (dog)"),
+    ("job=nurse@1", "jk", "~job=nurse"),
+    ("job=nurse@1", "lol just kidding!!", "~job=nurse"),
+    ("job=nurse@1;location=Oslo@1;pets=Rex@7", "nah im joking", "~job=nurse; ~location=Oslo"),
+    ("brother: job=nurse@1", "not really lol", "brother: ~job=nurse"),
+    ("age=12@1;location=Oslo@1", "jk im 30", "~location=Oslo; !age=30"),
+    ("job=nurse@7", "jk", ""),
+    ("job=nurse@1", "nice weather || jk", ""),
+    ("job=nurse@1", "not really", ""),
+    ("job=nurse@1", "jk rowling wrote it", ""),
+    ("job=baker@7", "i'm a nurse || haha kidding || nice weather", ""),
+    ("", "i'm a nurse || yes, i'm a nurse || jk", "job=nurse"),
 ]
 
 
 async def analyse(messages: Sequence[str], known: str = "") -> tuple[Claim, ...]:
-    facts = [fact.split("=") for fact in known.split(";") if fact]
     analysis = await RuleAnalyst().analyse(
         [Statement(number=number, text=text, said_at=NOW) for number, text in enumerate(messages, 1)],
-        [KnownFact(attribute=name, value=int(value) if value.isdigit() else value) for name, value in facts],
+        [known_fact(fact) for fact in known.split(";") if fact],
         account="",
     )
     return analysis.claims
+
+
+def known_fact(written: str) -> KnownFact:
+    fact, _, minutes = written.partition("@")
+    name, _, value = fact.partition("=")
+    subject, _, attribute = name.rpartition(": ")
+    return KnownFact(
+        subject=subject or None,
+        attribute=attribute,
+        value=int(value) if value.isdigit() else value,
+        said_at=NOW - timedelta(minutes=int(minutes)) if minutes else None,
+        is_news=minutes == "1",
+    )
 
 
 def written(claim: Claim) -> str:
@@ -737,7 +850,7 @@ async def test_what_is_declared_is_found(message, expected):
     assert "; ".join(map(written, await analyse([message]))) == expected
 
 
-@pytest.mark.parametrize(("known", "messages", "expected"), CHANGED)
+@pytest.mark.parametrize(("known", "messages", "expected"), CHANGED + SINCE)
 async def test_what_is_corrected_or_ended_is_found(known, messages, expected):
     assert "; ".join(map(written, await analyse(messages.split(" || "), known))) == expected
 
