@@ -12,6 +12,8 @@ from typing import Self
 from cortex_core.errors import InvalidInputError
 from cortex_core.models import OWNER_ONLY
 
+_PERSONS_ACCOUNT = "owner:"
+
 
 class AudienceKind(StrEnum):
     """How many may hear: from the owner alone to everybody."""
@@ -37,11 +39,6 @@ class Audience:
     guild_id: int | None = None
     channel_id: int | None = None
     also_readable: frozenset[int] = field(default=frozenset(), compare=False)
-
-    @property
-    def account(self) -> str:
-        """Whose budget pays for what is asked about what was said here: the server's id, empty for direct messages."""
-        return "" if self.guild_id is None else str(self.guild_id)
 
     @classmethod
     def owner(cls) -> Self:
@@ -82,6 +79,13 @@ class Audience:
         guild_id, channel_id = [*map(int, ids), None, None][:2]
         return cls(AudienceKind(kind), guild_id, channel_id)
 
+    def account_of(self, user_id: str) -> str:
+        """Return whose budget pays for what a language model is asked when somebody speaks here.
+
+        A server pays under its id for everybody; elsewhere it is a budget of the person's own.
+        """
+        return str(self.guild_id) if self.guild_id else f"{_PERSONS_ACCOUNT}{user_id}"
+
     def heard(self) -> frozenset[str] | None:
         """Return the audiences of the memories that may surface here; None stands for all of the owner's.
 
@@ -101,6 +105,11 @@ class Audience:
         heard = self.heard()
         return heard is None or audience in heard
 
+    def may_hear_any(self, audiences: Collection[str]) -> bool:
+        """Whether something may surface here that was said to each of these audiences."""
+        heard = self.heard()
+        return heard is None or not heard.isdisjoint(audiences)
+
     @classmethod
     def narrowest(cls, audiences: Iterable[Self]) -> Self:
         """Return the audience of what is drawn from memories with these: all of its people could hear each of them.
@@ -113,6 +122,11 @@ class Audience:
                 continue
             narrowest = audience if audience.may_hear(str(narrowest)) else cls.owner()
         return narrowest
+
+
+def is_persons_account(account: str) -> bool:
+    """Tell whether one person pays, not a server."""
+    return account.startswith(_PERSONS_ACCOUNT)
 
 
 assert str(Audience.owner()) == OWNER_ONLY  # noqa: S101  models can't import this module; this keeps the two in step

@@ -327,6 +327,7 @@ class Fact(Model):
     Attributes:
         subject: Whom it is about, in the owner's words ("sister"); empty for the owner.
         has_many: Whether other values of the attribute may hold beside it.
+        audiences: Where it may come up: wherever one of these may be heard.
         source: How it is known: set by hand (`identity_update`, `profile`, `remember`, `answer`), `import`, or the
             analyst that found it (`rules`, the name of a model).
         valid_from: Since when it holds.
@@ -342,13 +343,23 @@ class Fact(Model):
     value: JsonValue
     has_many: bool = False
     confidence: UnitInterval = 1.0
-    audience: str = OWNER_ONLY
+    audiences: tuple[str, ...] = (OWNER_ONLY,)
     source: str
     valid_from: AwareDatetime
     valid_to: AwareDatetime | None = None
     supersedes: UUID | None = None
     recorded_at: AwareDatetime
     ended_at: AwareDatetime | None = None
+
+
+class Reservation(StrEnum):
+    """What came of setting something aside from a day's budget."""
+
+    MADE = "made"
+    PENDING = "pending"
+    """What was spent would allow it, but not with what is set aside on top of that, some of which may come back."""
+    REFUSED = "refused"
+    """What was spent leaves too little."""
 
 
 class RunStatus(StrEnum):

@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import Vector
 from cortex_core.stores.postgres.connection import Pool
 from cortex_core.stores.postgres.scope import Scope
@@ -43,6 +44,11 @@ async def eventually(condition: Callable[[], object], *, seconds: float = PATIEN
             return
         assert time.monotonic() < end, "it never happened"
         await asyncio.sleep(0.01)
+
+
+def times_of(metrics: Metrics, *operations: Operation) -> int:
+    """Return how often something was counted that nobody took away."""
+    return sum(metrics._tallies[operation].count for operation in operations if operation in metrics._tallies)
 
 
 def own(user_id: str = "ann", *, heard: Collection[str] | None = None) -> Scope:

@@ -188,11 +188,13 @@ class JournalWriter:
                 await self._bury(jobs[0].entry, str(error), jobs[0].write.memory, error.sqlstate, attempt)
             return
         for job, outcome in zip(jobs, outcomes, strict=True):
+            memory = job.write.memory
+            if memory.version:  # what was learned from the words before the edit is withdrawn
+                await self._redis.clear_identity(memory.user_id)
             if outcome is WriteOutcome.MISMATCH:
                 reason = "idempotency mismatch: the source was stored before with another content"
-                await self._bury(job.entry, reason, job.write.memory)
+                await self._bury(job.entry, reason, memory)
             elif outcome is WriteOutcome.FORGOTTEN:
-                memory = job.write.memory
                 await self._redis.forget(memory.user_id, [memory.id], up_to_version=memory.version)
 
     async def _write_session(self, entry: Entry) -> None:

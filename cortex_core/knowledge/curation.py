@@ -29,9 +29,9 @@ class Curator:
         ):
             raise NotFoundError(_NO_SUCH_MEMORY)
 
-    async def retire(self, user_id: str, memory_id: UUID) -> None:
-        """Let a memory that is wrong or outdated be recalled no more; it stays in its owner's history."""
-        if not await self._postgres.identity.retire_evidence(user_id, memory_id, at=utc_now()):
+    async def retire(self, user_id: str, memory_id: UUID, *, was_wrong: bool = False) -> None:
+        """Let a memory that is outdated, or was always wrong, be recalled no more; it stays in its owner's history."""
+        if not await self._postgres.identity.retire_evidence(user_id, memory_id, at=utc_now(), was_wrong=was_wrong):
             raise NotFoundError(_NO_SUCH_MEMORY)
         await self._refresh(user_id, memory_id)
 

@@ -45,6 +45,8 @@ class Outcome(StrEnum):
     """One of the two must be wrong, and only the person can tell which."""
     ENDS = "ends"
     """What held doesn't any more, and nothing takes its place."""
+    WITHDRAWN = "withdrawn"
+    """What is held was never so, and what it had taken the place of holds again."""
     IGNORED = "ignored"
     """There is nothing to end, or it says nothing."""
 
@@ -56,7 +58,9 @@ class Held:
     Attributes:
         said_at: When it was last said.
         closed_at: When that was said which ended it; None for what holds.
+        taken_back_at: When a person took back that it ever held: what was said until then doesn't bring it back.
         evidence: The memories that it rests on.
+        supersedes: The fact whose place it took.
     """
 
     id: UUID
@@ -67,6 +71,8 @@ class Held:
     valid_from: datetime
     closed_at: datetime | None = None
     evidence: frozenset[UUID] = frozenset()
+    supersedes: UUID | None = None
+    taken_back_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +99,17 @@ class Decision:
     """What to do.
 
     Attributes:
-        fact: The one that is said again, replaced, ended or asked about.
+        fact: The one that is said again, replaced, ended, withdrawn or asked about.
         valid_from: Since when what is added holds.
         valid_to: Until when: of `fact` if that ends, of what is added if it is outdated.
+        restored: What holds again.
     """
 
     outcome: Outcome
     fact: Held | None = None
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    restored: Held | None = None
 
 
 _IGNORED = Decision(Outcome.IGNORED)
@@ -115,8 +123,8 @@ def decide(said: Said, held: Sequence[Held]) -> Decision:
         held: All facts of that attribute and subject, those that ended included.
     """
     current = [fact for fact in held if fact.closed_at is None]
-    if said.kind is ClaimKind.ENDS:
-        return _end(said, current)
+    if said.kind in {ClaimKind.ENDS, ClaimKind.WITHDRAWS}:
+        return _end(said, current) if said.kind is ClaimKind.ENDS else _withdraw(said, held)
     if not normal_form(said.value).strip():
         return _IGNORED
     wrong = _find_wrong(said, current)
@@ -154,6 +162,16 @@ def _end(said: Said, current: Sequence[Held]) -> Decision:
     return _IGNORED
 
 
+def _withdraw(said: Said, held: Sequence[Held]) -> Decision:
+    """Take back what was said a moment ago, but nothing that somebody set by hand."""
+    for fact in held:
+        is_meant = fact.closed_at is None and normal_form(fact.value) == normal_form(said.value)
+        if is_meant and not fact.is_by_hand and fact.said_at <= said.said_at:
+            restored = next((other for other in held if other.id == fact.supersedes), None)
+            return Decision(Outcome.WITHDRAWN, fact, valid_to=fact.valid_from, restored=restored)
+    return _IGNORED
+
+
 def _find_wrong(said: Said, current: Sequence[Held]) -> Held | None:
     """Return which of many values a correction takes back, if it names one."""
     if said.kind is not ClaimKind.CORRECTS or said.replaces is None:
@@ -166,7 +184,7 @@ def _find_known(said: Said, held: Sequence[Held]) -> Held | None:
     """Return the fact that says this already: that of the same message, one that ended later, or one that holds."""
     same = [fact for fact in held if _is_same(fact, said.value)]
     drawn_from_it = (fact for fact in same if fact.evidence & said.evidence)
-    ended_later = (fact for fact in same if fact.closed_at is not None and fact.closed_at >= said.said_at)
+    ended_later = (f for f in same if any(at and at >= said.said_at for at in (f.closed_at, f.taken_back_at)))
     current = (fact for fact in same if fact.closed_at is None)
     return next(chain(drawn_from_it, ended_later, current), None)
 

@@ -38,7 +38,11 @@ _NO_ATTRIBUTE = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An owner's attributes, each with its value and audience; of one that holds many, with the lists of both."""
+    """An owner's attributes, each with its value and where that may come up; of one that holds many, lists of both.
+
+    Attributes:
+        audiences: In each text one or more, apart by spaces: it may come up wherever one of them may be heard.
+    """
 
     values: Mapping[str, JsonValue]
     audiences: Mapping[str, str | list[str]]
@@ -49,11 +53,11 @@ class Identity:
         for name, value in self.values.items():
             audiences = self.audiences[name]
             if isinstance(audiences, str):
-                if audience.may_hear(audiences):
+                if audience.may_hear_any(audiences.split()):
                     heard[name] = value
             elif isinstance(value, list):
                 pairs = zip(value, audiences, strict=True)
-                if several := [one for one, its_audience in pairs if audience.may_hear(its_audience)]:
+                if several := [one for one, its_own in pairs if audience.may_hear_any(its_own.split())]:
                     heard[name] = several
         return heard
 
@@ -227,9 +231,9 @@ def _project(facts: Sequence[Fact]) -> Identity:
         held = list(group)
         if held[-1].has_many or len(held) > 1:
             values[attribute] = [fact.value for fact in held]
-            audiences[attribute] = [fact.audience for fact in held]
+            audiences[attribute] = [" ".join(fact.audiences) for fact in held]
         else:
-            values[attribute], audiences[attribute] = held[-1].value, held[-1].audience
+            values[attribute], audiences[attribute] = held[-1].value, " ".join(held[-1].audiences)
     return Identity(values, audiences)
 
 

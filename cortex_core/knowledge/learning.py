@@ -8,20 +8,24 @@ from uuid import UUID
 
 from cortex_core.config import LearningConfig
 from cortex_core.errors import InvalidInputError, NotFoundError
-from cortex_core.knowledge.claims import ClaimTaker, audience_of, clean_claim
+from cortex_core.knowledge.claims import ClaimTaker, clean_claim, keep_back
 from cortex_core.knowledge.decisions import Outcome
 from cortex_core.knowledge.identity import IdentityKeeper, key_of
 from cortex_core.models import Memory, Run, RunStatus, utc_now
 from cortex_core.providers.analysis import Claim
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
+from cortex_core.stores.postgres.connection import Connection
 from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer
 from cortex_core.stores.postgres.learning import Ledger, NewFact, Proof, Rated, Reader
 
 JOB = "learning"
 """What a run of it is called in the log."""
+ANSWERING = "question answered"
+"""What it is called there that somebody answered a question."""
 
 _SETTLED = "There is no such question to you any more."
+_NOT_ANSWERED = "There is no such answer of yours any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +81,56 @@ class FactKeeper:
         *,
         learned_by: str,
         reading: Reading | None = None,
-        run_id: UUID | None = None,
         now: datetime | None = None,
     ) -> Learned:
-        """Take up what was said, in the order in which it was said, all or nothing.
+        """Take up what was said, in the order in which it was said, all or nothing, as a run of its own.
 
         Args:
             user_id: Whose facts they become.
             claims: What was said, in the owner's words.
             learned_by: Whose findings they are: the name of an analyst.
             reading: Which memories were read for it.
-            run_id: The run in the log that does it; without one there is a run of its own.
             now: When.
         """
         now = now or utc_now()
-        run: Run | UUID = run_id or Run(job=JOB, user_id=user_id, status=RunStatus.SUCCEEDED, started_at=now)
-        outcomes: Counter[Outcome] = Counter()
+        run = Run(job=JOB, user_id=user_id, status=RunStatus.SUCCEEDED, started_at=now, completed_at=now)
         async with self._postgres.learning.open(check_user_id(user_id), now=now) as ledger:
             read = await _mark_read(ledger, reading)
-            for claim, proof in await self._admit(ledger, claims, None if reading is None else read):
-                outcomes[await ClaimTaker(ledger, claim, proof, learned_by).take_up()] += 1
+            outcomes = await self._take_up(ledger, claims, learned_by, read=None if reading is None else read)
             if ledger.changed:
-                if isinstance(run, Run):
-                    run = run.model_copy(update={"completed_at": now, "counts": _counts(outcomes)})
-                await ledger.log(self._postgres.runs, run)
-        if ledger.changed or outcomes[Outcome.SAME]:  # which may narrow where a fact surfaces
-            await self._identity.refresh(user_id)
-        id_of_run = run.id if isinstance(run, Run) else run
-        return Learned(outcomes, frozenset(read), id_of_run if ledger.changed else None)
+                await ledger.log(self._postgres.runs, run.model_copy(update={"counts": _counts(outcomes)}))
+        if ledger.changed or outcomes[Outcome.SAME]:  # which may change where a fact surfaces
+            await self.refresh(user_id)
+        return Learned(outcomes, frozenset(read), run.id if ledger.changed else None)
+
+    async def learn_within(
+        self,
+        connection: Connection,
+        user_id: str,
+        claims: Sequence[ProvenClaim],
+        *,
+        learned_by: str,
+        run_id: UUID,
+        now: datetime | None = None,
+    ) -> Learned:
+        """Take up what was said as part of a run in the log, and of its transaction; to be followed by `refresh`.
+
+        Args:
+            connection: That of the transaction, which holds the owner's lock.
+            user_id: Whose facts they become.
+            claims: What was said, in the owner's words.
+            learned_by: Whose findings they are.
+            run_id: The run.
+            now: When.
+        """
+        ledger = Ledger(connection, user_id, now or utc_now())
+        outcomes = await self._take_up(ledger, claims, learned_by)
+        await ledger.log(self._postgres.runs, run_id)
+        return Learned(outcomes, run_id=run_id if ledger.changed else None)
+
+    async def refresh(self, user_id: str) -> None:
+        """Let what was learned within a transaction count."""
+        await self._identity.refresh(user_id)
 
     async def list_corrections(self, user_id: str) -> list[Correction]:
         """Return the questions that somebody has not answered yet, oldest first."""
@@ -135,14 +161,46 @@ class FactKeeper:
         now = now or utc_now()
         if changed_on is not None and (changed_on.tzinfo is None or changed_on > now):
             raise InvalidInputError("The date of a change has a time zone and lies in the past.")
+        run = Run(
+            job=ANSWERING,
+            user_id=user_id,
+            status=RunStatus.SUCCEEDED,
+            started_at=now,
+            completed_at=now,
+            counts={answer.value: 1},
+        )
         async with self._postgres.learning.open(check_user_id(user_id), now=now) as ledger:
             correction = await ledger.get_correction(correction_id)
-            if correction is None or not await ledger.mark_answered(correction_id, answer):
+            await self._postgres.runs.log_in(ledger.connection, run)
+            if correction is None or not await ledger.mark_answered(correction_id, answer, run_id=run.id):
                 raise NotFoundError(_SETTLED)
             if answer not in (CorrectionAnswer.KEPT, CorrectionAnswer.EXPIRED):
                 await _carry_out(ledger, correction, answer, changed_on or correction.valid_from)
+            await ledger.log(self._postgres.runs, run.id)
         await self._identity.refresh(user_id)
-        return correction.model_copy(update={"answer": answer, "answered_at": now})
+        return correction.model_copy(update={"answer": answer, "answered_at": now, "run_id": run.id})
+
+    async def take_back_answer(self, user_id: str, correction_id: UUID) -> None:
+        """Take an answer back with all that it changed: the question is open again.
+
+        Raises:
+            InvalidInputError: What changed the same facts since has to be taken back first.
+            NotFoundError: There is no such answer of theirs, or it was taken back already.
+        """
+        question = await self._postgres.corrections.get(check_user_id(user_id), correction_id)
+        if question is None or question.run_id is None:
+            raise NotFoundError(_NOT_ANSWERED)
+        await self._postgres.runs.undo(user_id, question.run_id)
+        await self._identity.refresh(user_id)
+
+    async def _take_up(
+        self, ledger: Ledger, claims: Sequence[ProvenClaim], learned_by: str, *, read: set[UUID] | None = None
+    ) -> Counter[Outcome]:
+        """Take up what can be, of what was read if that is given, and return how many had each outcome."""
+        outcomes: Counter[Outcome] = Counter()
+        for claim, proof in await self._admit(ledger, claims, read):
+            outcomes[await ClaimTaker(ledger, claim, proof, learned_by).take_up()] += 1
+        return outcomes
 
     async def _admit(
         self, ledger: Ledger, claims: Sequence[ProvenClaim], read: set[UUID] | None
@@ -198,7 +256,7 @@ async def _carry_out(ledger: Ledger, correction: Correction, answer: CorrectionA
         key=key,
         has_many=fact.has_many or holds_both,
         confidence=1.0,
-        audience=str(audience_of([proof.audience], fact)),
+        audience=keep_back([proof.audience], fact),
         source="answer",
         valid_from=valid_from,
         supersedes=None if holds_both else fact.id,

@@ -166,7 +166,7 @@ class ContextBuilder:
         session = hot.session if hot else {}
         rejection = None
         if query:
-            rejection = await self._rejection.why_not_retrieve(query, session, account=audience.account)
+            rejection = await self._rejection.why_not_retrieve(query, session, account=audience.account_of(user_id))
         asked = query if rejection is None else None
         embedding = await self._searcher.embed(asked) if asked else None
 

@@ -92,7 +92,7 @@ class RejectionPipeline:
         Args:
             message: As it was said.
             session: Its state; `active_task` and `current_topic` are read.
-            account: Whose budget pays for the language model: a server's id, empty for direct messages.
+            account: Whose budget pays for the language model, as `Audience.account_of` names it.
         """
         reason = find_pattern(message)
         if reason is None and session.get("active_task") and await self._continues(message, session, account):

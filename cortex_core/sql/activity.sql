@@ -57,7 +57,13 @@ WHERE {{there}} AND m.created_at >= $2
 GROUP BY slot
 
 -- name: people_of_guild
-SELECT DISTINCT m.user_id FROM memories AS m WHERE {{there}} ORDER BY m.user_id
+-- Without those who left it and said nothing there since.
+SELECT DISTINCT m.user_id
+FROM memories AS m
+WHERE {{there}} AND NOT EXISTS (
+    SELECT FROM departures AS d WHERE d.guild_id = $1 AND d.user_id = m.user_id AND m.created_at <= d.left_at
+)
+ORDER BY m.user_id
 
 -- name: spending
 -- $1 since which day, $2 the account: null for all of them.

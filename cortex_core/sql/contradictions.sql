@@ -23,6 +23,13 @@ CASE
 a.status = 'active' AND b.status = 'active'
     AND (c.project_id IS NULL OR (a.project_id = c.project_id AND b.project_id = c.project_id))
 
+-- fragment: asked
+-- Their owner is asked about the two, or was: one says what the other one's fact is held against.
+(c.project_id IS NULL AND EXISTS (
+        SELECT FROM corrections AS q JOIN evidence AS e ON e.user_id = q.user_id AND e.fact_id = q.fact_id
+        WHERE q.user_id = a.user_id AND (q.memory_id, e.memory_id) IN ((a.id, b.id), (b.id, a.id))
+    ))
+
 -- fragment: columns
 c.id, c.owner_a, c.memory_a, c.owner_b, c.memory_b, c.project_id, c.explanation, c.found_by, c.detected_at, c.resolution,
     c.resolved_at, c.resolved_by, c.note, c.changed_on, c.run_id
@@ -35,7 +42,7 @@ FROM memories AS a, memories AS b, (SELECT $6::text AS project_id) AS c
 WHERE ((a.user_id, a.id) IN (($2::text, $3::uuid), ($4::text, $5::uuid)))
     AND ((b.user_id, b.id) IN (($2::text, $3::uuid), ($4::text, $5::uuid)))
     AND (a.user_id, a.id) < (b.user_id, b.id)
-    AND {{stands}}
+    AND {{stands}} AND NOT {{asked}}
 ON CONFLICT (owner_a, memory_a, owner_b, memory_b) DO NOTHING
 RETURNING c.id
 
@@ -46,6 +53,12 @@ FROM contradictions AS c
 JOIN unnest($1::text[], $2::uuid[]) AS a (user_id, id) ON a.user_id = c.owner_a AND a.id = c.memory_a
 JOIN unnest($1::text[], $2::uuid[]) AS b (user_id, id) ON b.user_id = c.owner_b AND b.id = c.memory_b
 
+-- name: list_asked
+-- $1 the owner.
+SELECT f.subject, f.attribute, f.value AS held, q.value AS said
+FROM corrections AS q JOIN identity_facts AS f ON f.user_id = q.user_id AND f.id = q.fact_id
+WHERE q.user_id = $1
+
 -- name: list_open
 -- Those that a person may decide, $1; of that project, $2, or of all where it is null; $3 the most.
 SELECT {{columns}}
@@ -53,6 +66,7 @@ FROM contradictions AS c
 JOIN memories AS a ON a.user_id = c.owner_a AND a.id = c.memory_a
 JOIN memories AS b ON b.user_id = c.owner_b AND b.id = c.memory_b
 WHERE c.resolution IS NULL AND ($2::text IS NULL OR c.project_id = $2) AND {{may_decide}} AND {{stands}}
+    AND NOT {{asked}}
 ORDER BY c.detected_at, c.id
 LIMIT $3
 
@@ -62,7 +76,7 @@ SELECT {{columns}}
 FROM contradictions AS c
 JOIN memories AS a ON a.user_id = c.owner_a AND a.id = c.memory_a
 JOIN memories AS b ON b.user_id = c.owner_b AND b.id = c.memory_b
-WHERE c.resolution IS NULL AND {{stands}}
+WHERE c.resolution IS NULL AND {{stands}} AND NOT {{asked}}
 ORDER BY c.detected_at, c.id
 LIMIT $1
 
@@ -105,23 +119,10 @@ JOIN memories AS m ON (m.user_id, m.id) IN ((c.owner_a, c.memory_a), (c.owner_b,
 WHERE c.id = $2 AND {{may_decide}} AND (c.project_id IS NULL OR m.project_id = c.project_id)
 ORDER BY (m.user_id, m.id) = (c.owner_b, c.memory_b)
 
--- name: supersede
--- $3 from when on it holds no more.
-UPDATE memories SET status = 'superseded', valid_to = greatest($3, valid_from), updated_at = now()
-WHERE user_id = $1 AND id = $2
-
 -- name: begin
 -- $3 from when on it holds.
 UPDATE memories SET valid_from = $3, valid_to = CASE WHEN valid_to >= $3 THEN valid_to END, updated_at = now()
 WHERE user_id = $1 AND id = $2
-
--- name: end_facts
--- Those that rest on a memory alone, at $3.
-UPDATE identity_facts AS f SET valid_to = greatest($3, f.valid_from), ended_at = greatest(now(), f.recorded_at)
-WHERE f.user_id = $1 AND f.valid_to IS NULL
-    AND EXISTS (SELECT FROM evidence AS e WHERE e.user_id = $1 AND e.fact_id = f.id AND e.memory_id = $2)
-    AND NOT EXISTS (SELECT FROM evidence AS e WHERE e.user_id = $1 AND e.fact_id = f.id AND e.memory_id <> $2)
-RETURNING f.id
 
 -- name: decide
 -- $2 the resolution, $3 who decided, $4 a note, $5 the date of a change, $6 the run.

@@ -84,9 +84,32 @@ LIMIT $3
 SELECT * FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND status = 'active' ORDER BY created_at, id FOR SHARE
 
 -- name: list_patterns
--- All that were ever drawn, also those that were taken back: $2 the most.
-SELECT id, content, audience, project_id, status, embedding, embedding_model_id
+-- All that were ever drawn in a project or in none ($2), also those that were taken back, each with its evidence and how
+-- much of that is among the memories $3; with the stems of what shows it there and here, if it is any. $4 the most.
+SELECT
+    m.id, m.content, m.audience, m.status, m.embedding, m.embedding_model_id, m.metadata ->> 'pattern_category' AS category,
+    tsvector_to_array(m.terms) AS stems, e.count, e.shared,
+    CASE WHEN e.shared > 0 THEN (
+        SELECT array_agg(DISTINCT stem)
+        FROM memories AS s, unnest(tsvector_to_array(s.terms)) AS stem
+        WHERE s.user_id = $1 AND (s.id = ANY(e.ids) OR s.id = ANY($3))
+    ) ELSE '{}' END AS said
+FROM memories AS m, LATERAL (
+    SELECT
+        array_agg(d.source_id) AS ids, count(*) AS count, count(*) FILTER (WHERE d.source_id = ANY($3::uuid[])) AS shared
+    FROM derivations AS d WHERE d.user_id = m.user_id AND d.derived_id = m.id
+) AS e
+WHERE m.user_id = $1 AND m.source = 'consolidation' AND m.project_id IS NOT DISTINCT FROM $2
+ORDER BY m.created_at DESC, m.id DESC
+LIMIT $4
+
+-- name: stem
+SELECT tsvector_to_array(to_tsvector('english', $1))
+
+-- name: list_shown_patterns
+-- Those that stand, for a language model that looks for more of them in a project or in none ($2): the latest $3.
+SELECT id, content, audience
 FROM memories
-WHERE user_id = $1 AND source = 'consolidation'
+WHERE user_id = $1 AND source = 'consolidation' AND status = 'active' AND project_id IS NOT DISTINCT FROM $2
 ORDER BY created_at DESC, id DESC
-LIMIT $2
+LIMIT $3

@@ -13,8 +13,8 @@ LIMIT $4
 
 -- name: facts
 SELECT
-    id, subject, attribute, value, has_many, confidence, audience, source, valid_from, valid_to, supersedes, recorded_at,
-    ended_at,
+    id, subject, attribute, value, has_many, confidence, heard_in(f) AS audiences, source, valid_from, valid_to, supersedes,
+    recorded_at, ended_at,
     ARRAY(
         SELECT memory_id FROM evidence AS e WHERE e.user_id = f.user_id AND e.fact_id = f.id ORDER BY memory_id
     ) AS evidence

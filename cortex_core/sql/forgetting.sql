@@ -68,6 +68,16 @@ RETURNING id
 -- name: delete_all_contradictions
 DELETE FROM contradictions WHERE $1 IN (owner_a, owner_b) RETURNING id
 
+-- name: unname_reviewer
+-- What somebody decided about others' memories stays decided, without their name and what they noted; what they were
+-- about to decide is free.
+UPDATE contradictions SET
+    resolved_by = nullif(resolved_by, $1),
+    note = CASE WHEN resolved_by IS DISTINCT FROM $1 THEN note END,
+    claimed_by = nullif(claimed_by, $1),
+    claimed_until = CASE WHEN claimed_by IS DISTINCT FROM $1 THEN claimed_until END
+WHERE $1 IN (resolved_by, claimed_by)
+
 -- name: delete_dead_letters
 -- A language model's unreadable answer may repeat any memory of its owner.
 DELETE FROM dead_letters
@@ -93,18 +103,21 @@ DELETE FROM consolidation_runs WHERE user_id = $1
 DELETE FROM leases WHERE user_id = $1
 
 -- name: list_meant
--- $2 what is to be forgotten, up to version $3: a later one stays, with all that rests on it. A summary stands for the
--- memories that were archived in its favour: they are meant as well.
-WITH named AS (
-    SELECT id, source FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3
+-- $2 what is to be forgotten, up to version $3: a later one stays, with all that rests on it. What retells memories, a
+-- summary or a merged memory, stands for those that were put away in its favour: they are meant as well.
+WITH RECURSIVE meant AS (
+    SELECT id, source, status FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) AND version <= $3
+    UNION
+    SELECT m.id, m.source, m.status
+    FROM meant AS n
+    JOIN derivations AS d ON d.user_id = $1 AND d.derived_id = n.id
+    JOIN memories AS m ON m.user_id = $1 AND m.id = d.source_id
+    WHERE CASE n.source
+        WHEN 'compaction' THEN m.status = 'archived'
+        WHEN 'contradiction_merge' THEN m.status = 'superseded' AND n.status <> 'archived'
+    END
 )
-SELECT id FROM named
-UNION
-SELECT m.id
-FROM named AS n
-JOIN derivations AS d ON d.user_id = $1 AND d.derived_id = n.id
-JOIN memories AS m ON m.user_id = $1 AND m.id = d.source_id
-WHERE n.source = 'compaction' AND m.status = 'archived'
+SELECT id FROM meant
 
 -- name: list_drawn_from
 -- What was drawn from $2: what retells it always, else what was drawn from nothing besides.
@@ -118,15 +131,3 @@ WHERE d.user_id = $1 AND d.source_id = ANY($2::uuid[]) AND m.id <> ALL($2)
             SELECT FROM derivations AS o WHERE o.user_id = $1 AND o.derived_id = m.id AND o.source_id <> ALL($2)
         )
     )
-
--- name: bring_back
--- What was archived in favour of $2, which goes: it speaks for itself again.
-UPDATE memories AS m SET status = 'active', updated_at = now()
-FROM derivations AS d
-JOIN memories AS s ON s.user_id = $1 AND s.id = d.derived_id AND s.source = 'compaction'
-WHERE d.user_id = $1 AND d.derived_id = ANY($2::uuid[]) AND m.user_id = $1 AND m.id = d.source_id AND m.status = 'archived'
-RETURNING m.id
-
--- name: delete_derived
--- Their texts aren't barred: drawn from what is left, they may come out the same.
-DELETE FROM memories WHERE user_id = $1 AND id = ANY($2::uuid[]) RETURNING id

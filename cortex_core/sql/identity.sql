@@ -2,16 +2,23 @@
 user_id = $1 AND subject = ''
 
 -- name: current
-SELECT * FROM identity_facts WHERE {{of_oneself}} AND valid_to IS NULL ORDER BY attribute, recorded_at, id
+SELECT f.*, heard_in(f) AS audiences FROM identity_facts AS f WHERE {{of_oneself}} AND valid_to IS NULL ORDER BY attribute, recorded_at, id
 
 -- name: as_of
--- What was believed at $2.
-SELECT * FROM identity_facts
-WHERE {{of_oneself}} AND recorded_at <= $2 AND (ended_at IS NULL OR ended_at > $2)
+-- What was believed at $2. Of one value at a time that was the last: what it had superseded may hold again by now.
+WITH believed AS (
+    SELECT f.*, heard_in(f) AS audiences FROM identity_facts AS f
+    WHERE {{of_oneself}} AND recorded_at <= $2 AND (ended_at IS NULL OR ended_at > $2)
+)
+SELECT * FROM believed AS f
+WHERE has_many OR NOT EXISTS (
+    SELECT FROM believed AS o
+    WHERE o.attribute = f.attribute AND NOT o.has_many AND (o.recorded_at, o.id) > (f.recorded_at, f.id)
+)
 ORDER BY attribute, recorded_at, id
 
 -- name: history
-SELECT * FROM identity_facts
+SELECT f.*, heard_in(f) AS audiences FROM identity_facts AS f
 WHERE {{of_oneself}} AND ($2::text IS NULL OR attribute = $2) AND ($3::text IS NULL OR value_key = $3)
 ORDER BY valid_from, recorded_at
 
@@ -30,7 +37,7 @@ RETURNING id, value_key
 SELECT EXISTS (SELECT FROM identity_facts WHERE {{of_oneself}} AND attribute = $2 AND valid_to IS NULL)
 
 -- name: add
-INSERT INTO identity_facts (
+INSERT INTO identity_facts AS f (
     user_id, id, subject, attribute, value, value_key, has_many, confidence, audience, source, valid_from, valid_to,
     supersedes, recorded_at, ended_at
 )
@@ -38,7 +45,7 @@ VALUES (
     $1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10, $11, $12::timestamptz, $13, $14::timestamptz,
     CASE WHEN $12 IS NOT NULL THEN $14 END
 )
-RETURNING *
+RETURNING f.*, heard_in(f) AS audiences
 
 -- name: add_evidence
 INSERT INTO evidence (user_id, fact_id, memory_id) SELECT $1, $2, unnest($3::uuid[]) ON CONFLICT DO NOTHING
@@ -68,7 +75,7 @@ RETURNING id
 -- name: list_resting_on
 -- Current facts that rest on a memory, among others or alone.
 SELECT
-    f.id, f.audience,
+    f.id, f.audience, heard_in(f) AS audiences,
     NOT EXISTS (SELECT FROM evidence AS e WHERE e.user_id = $1 AND e.fact_id = f.id AND e.memory_id <> $2) AS rests_on_it_alone
 FROM identity_facts AS f
 WHERE f.user_id = $1 AND f.valid_to IS NULL
@@ -89,32 +96,15 @@ WHERE user_id = $1 AND memory_type = 'identity' AND status = 'active'
     AND id IN (SELECT memory_id FROM evidence WHERE user_id = $1 AND fact_id = $2)
 RETURNING id
 
--- name: drop_evidence
--- Of edited memories, whose new words nobody read yet: the old ones prove nothing any more.
-DELETE FROM evidence AS e USING memories AS m, unnest($1::text[], $2::uuid[]) AS edited (user_id, id)
-WHERE m.user_id = edited.user_id AND m.id = edited.id AND m.learned_at IS NULL AND m.analysed_at IS NULL
-    AND e.user_id = m.user_id AND e.memory_id = m.id
-RETURNING e.user_id, e.fact_id
+-- name: list_reworded
+-- Of edited memories, whose new words nobody read yet, those that facts rest on.
+SELECT m.user_id, m.id
+FROM unnest($1::text[], $2::uuid[]) AS edited (user_id, id)
+JOIN memories AS m ON m.user_id = edited.user_id AND m.id = edited.id
+WHERE m.learned_at IS NULL AND m.analysed_at IS NULL
+    AND EXISTS (SELECT FROM evidence AS e WHERE e.user_id = m.user_id AND e.memory_id = m.id)
 
 -- name: drop_questions
 DELETE FROM corrections AS c USING memories AS m, unnest($1::text[], $2::uuid[]) AS edited (user_id, id)
 WHERE m.user_id = edited.user_id AND m.id = edited.id AND m.learned_at IS NULL AND m.analysed_at IS NULL
     AND c.user_id = m.user_id AND c.memory_id = m.id AND c.answered_at IS NULL
-
--- name: withdraw
--- Of facts that lost evidence, those that have none left.
-DELETE FROM identity_facts AS f USING unnest($1::text[], $2::uuid[]) AS lost (user_id, id)
-WHERE f.user_id = lost.user_id AND f.id = lost.id
-    AND NOT EXISTS (SELECT FROM evidence AS e WHERE e.user_id = f.user_id AND e.fact_id = f.id)
-RETURNING f.user_id, f.valid_to, f.supersedes
-
--- name: restore
--- What the withdrawn had superseded holds again.
-UPDATE identity_facts AS f SET valid_to = NULL, ended_at = NULL
-FROM unnest($1::text[], $2::uuid[]) AS withdrawn (user_id, superseded)
-WHERE f.user_id = withdrawn.user_id AND f.id = withdrawn.superseded AND f.valid_to IS NOT NULL
-    AND NOT EXISTS (
-        SELECT FROM identity_facts AS o
-        WHERE o.user_id = f.user_id AND o.subject = f.subject AND o.attribute = f.attribute AND o.valid_to IS NULL
-            AND (NOT f.has_many OR NOT o.has_many OR o.value_key = f.value_key)
-    )

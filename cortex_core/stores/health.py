@@ -47,7 +47,7 @@ class DatabaseReport:
         available_pgvector: The version that the server could install; None if it has none.
         schema_version: The last migration that was applied, 0 for none.
         embedding_spaces: The models whose vectors it holds, with their dimensions.
-        dead_letters: Writes that could not be stored.
+        dead_letters: Writes that could not be stored, and answers of a language model that could not be read.
     """
 
     version: str
@@ -129,11 +129,14 @@ def judge_database(url: str, database: DatabaseReport) -> Check:
 
 
 def judge_dead_letters(database: DatabaseReport | None) -> Check:
-    """Tell whether writes could not be stored; None stands for a database that is away."""
+    """Tell whether there is something for a person to look at; None stands for a database that is away."""
     if database is None:
         return Check("dead letters", Status.WARNING, "not counted, the database is away")
     if database.dead_letters:
-        detail = f"{database.dead_letters} writes could not be stored; see `cortex dead-letters list`"
+        detail = (
+            f"{database.dead_letters:,} kept aside: writes that could not be stored, or answers of a language model "
+            "that could not be read; see `cortex dead-letters list`"
+        )
         return Check("dead letters", Status.WARNING, detail)
     return Check("dead letters", Status.OK, "none")
 

@@ -24,7 +24,7 @@ from cortex_core import Memory, MemoryConfig, PostgresStore
 from cortex_core.audience import Audience
 from cortex_core.config import ConsolidationConfig, LearningConfig, LLMConfig
 from cortex_core.consolidation import patterns
-from cortex_core.consolidation.asking import AnalysisCounts, ModelWorker
+from cortex_core.consolidation.asking import ModelWorker
 from cortex_core.consolidation.compaction import CompactionJob
 from cortex_core.consolidation.contradictions import ContradictionDetector
 from cortex_core.consolidation.patterns import PatternExtractor
@@ -34,6 +34,7 @@ from cortex_core.consolidation.runs import RunKeeper
 from cortex_core.errors import BudgetExhaustedError, ProviderError
 from cortex_core.knowledge.identity import IdentityKeeper
 from cortex_core.knowledge.learning import FactKeeper
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.providers import openai_llm
 from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.providers.llm_analyst import LLMAnalyst
@@ -54,7 +55,7 @@ from tests.faults.faulty_model import (
     make_owner,
     make_owners,
 )
-from tests.harness import ScriptedEmbedder
+from tests.harness import ScriptedEmbedder, times_of
 from tests.openai_server import ScriptedOpenAI
 
 FAULTY = 0.2
@@ -77,7 +78,7 @@ class World:
     postgres: PostgresStore
     keeper: RunKeeper
     worker: ModelWorker
-    counts: AnalysisCounts
+    metrics: Metrics
     jobs: Mapping[Task, Job]
 
     async def work(self, *, seconds: float = 600.0) -> None:
@@ -100,8 +101,8 @@ class World:
         done, done_at = 0, time.monotonic()
         while await self._is_left(owners) and time.monotonic() < done_at + 1.0:
             await self.worker.look()
-            if self.counts.calls + self.counts.postponed > done:
-                done, done_at = self.counts.calls + self.counts.postponed, time.monotonic()
+            if (asked := times_of(self.metrics, Operation.ASK, Operation.POSTPONE)) > done:
+                done, done_at = asked, time.monotonic()
             await asyncio.sleep(0.01)
 
     async def _is_left(self, owners: set[str]) -> bool:
@@ -168,13 +169,13 @@ async def open_world(
 
         identity = IdentityKeeper(redis, postgres)
         facts = FactKeeper(LearningConfig(), postgres, identity)
-        counts = AnalysisCounts()
+        metrics = Metrics()
         worker = ModelWorker(
             LearningConfig(pause_seconds=0.02, max_attempts=RUNS),
             postgres,
             MemoryReader(redis, postgres, facts, nothing_recalled, base_ttl=3600),
             LLMAnalyst(chat),
-            counts,
+            metrics,
         )
         settings, embedder = ConsolidationConfig(), CachingEmbedder(ScriptedEmbedder())
         yield World(
@@ -183,7 +184,7 @@ async def open_world(
             postgres=postgres,
             keeper=RunKeeper(postgres),
             worker=worker,
-            counts=counts,
+            metrics=metrics,
             jobs={
                 Task.PATTERNS: PatternExtractor(settings, postgres, embedder, chat, facts),
                 Task.CONTRADICTIONS: ContradictionDetector(settings, redis, postgres, chat, None, lambda: None),
@@ -247,7 +248,10 @@ async def judge(world: World, connection: Connection, *, cap: int = LLM.daily_to
 _ROWS = {
     "done": _DONE,
     "memories": "SELECT * FROM memories",
-    "facts": "SELECT *, value #>> '{}' AS content FROM identity_facts",
+    "facts": """
+        SELECT user_id, id, array_to_string(heard_in(f), ' ') AS audience, value #>> '{}' AS content
+        FROM identity_facts AS f
+    """,
     "evidence": "SELECT user_id, fact_id AS id, memory_id AS source_id, '' AS source FROM evidence",
     "derivations": """
         SELECT d.user_id, d.derived_id AS id, d.source_id, m.source

@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from cortex_core import Memory, MemoryStatus, MemoryType, PostgresConfig, PostgresStore
+from cortex_core import Memory, MemoryStatus, MemoryType, PostgresStore
 from cortex_core.late_interaction import Embedding, Pieces
 from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
@@ -23,12 +23,9 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space("plane", 2)
-    yield store
-    await store.close()
+async def store(postgres: PostgresStore) -> PostgresStore:
+    await postgres.vectors.open_space("plane", 2)
+    return postgres
 
 
 def a_memory(content: str = "text", **fields) -> Memory:

@@ -8,12 +8,13 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cortex_core import MemoryConfig, MemoryManager
+from cortex_core import Memory, MemoryConfig, MemoryManager
 from cortex_core.commands import console
 from cortex_core.ingestion.intake import memory_id_of
 from cortex_core.models import utc_now
@@ -22,6 +23,7 @@ from cortex_core.stores.redis import _write_payload
 from tests.harness import Connect, eventually
 
 ROOT = Path(__file__).parents[2]
+NEWEST_SCHEMA = len([*(ROOT / "migrations").glob("*.sql")])
 NOBODY_LISTENS = "redis://127.0.0.1:1"
 SECONDS = 60
 
@@ -187,6 +189,24 @@ async def test_locomo_is_converted_and_can_be_replayed(cortex: Cortex, tmp_path:
     assert (unwritable.code, "--output" in unwritable.err) == (1, True)
 
 
+class TestUndo:
+    async def test_runs_are_listed_and_undone(self, cortex: Cortex, memory: MemoryManager):
+        for hour in range(12):
+            said_at = datetime(2026, 1, 6, hour, tzinfo=UTC)
+            await memory.postgres.store(Memory(user_id="ana", content=f"Tea at {hour}.", created_at=said_at))
+        whole = await memory.consolidation.run_for_user("ana")
+
+        listed = await cortex("runs", "ana")
+        assert f"{whole.id}  {whole.started_at:%Y-%m-%d %H:%M}  consolidation succeeded · 1 summaries" in listed.out
+        assert listed.out.endswith("5 runs\n")
+
+        undone = await cortex("undo", "ana", str(whole.id))
+        assert undone.out == "Taken back: 12 memories are recalled again, 1 aren't any more, 0 facts changed.\n"
+        again = await cortex("undo", "ana", str(whole.id))
+        assert (again.code, again.err) == (1, "This run was undone already.\n")
+        assert all(entry["undone_at"] for entry in (await cortex("runs", "ana", "--json")).json)
+
+
 class TestCheck:
     async def test_everything_is_there(self, cortex: Cortex):
         result = await cortex("check")
@@ -194,7 +214,7 @@ class TestCheck:
         lines = result.out.splitlines()
         assert [line.split()[1] for line in lines] == ["config", "redis", "postgres", "embedding", "llm", "dead"]
         assert "pgvector 0." in lines[2]
-        assert "schema 4 of 4" in lines[2]
+        assert f"schema {NEWEST_SCHEMA} of {NEWEST_SCHEMA}" in lines[2]
         assert "384 dimensions" in lines[3]
 
     async def test_a_server_that_is_away_does_not_hide_the_others(self, cortex: Cortex):
@@ -291,7 +311,7 @@ async def test_run_starts_the_bot_with_the_same_settings(cortex: Cortex):
 async def test_migrate_tells_what_it_applied(cortex: Cortex, connect: Connect):
     async with connect() as connection:
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    assert "schema 0 of 4" in (await cortex("check")).out
+    assert f"schema 0 of {NEWEST_SCHEMA}" in (await cortex("check")).out
     assert (await cortex("migrate")).out.startswith("applied 0001_initial\n")
     assert (await cortex("migrate")).out == "The database has every migration of this version.\n"
 

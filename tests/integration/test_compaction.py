@@ -1,7 +1,7 @@
 """Compaction against a real server: a summary stands for what is archived, no more and no less, and can be undone."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from cortex_core import Memory, MemoryStatus, MemoryType, PostgresConfig, PostgresStore
 from cortex_core.config import ConsolidationConfig
@@ -24,6 +23,7 @@ from cortex_core.errors import (
     NotFoundError,
     ProviderUnavailableError,
     StoreUnavailableError,
+    UnreadableAnswerError,
 )
 from cortex_core.models import PINNED, RunStatus
 from cortex_core.providers.openai_llm import OpenAIChat
@@ -38,26 +38,9 @@ SUMMARY = "She moved to Lyon and adopted a cat."
 
 
 @pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space(ScriptedEmbedder.model, ScriptedEmbedder.dimensions)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedOpenAI]:
-    async with ScriptedOpenAI.running() as server:
-        server.reply = json.dumps({"summary": SUMMARY})
-        yield server
-
-
-@pytest.fixture
-async def chat(server: ScriptedOpenAI) -> AsyncIterator[OpenAIChat]:
-    chat = OpenAIChat.open(model="scripted", base_url=server.base_url, api_key=SecretStr(""), timeout_seconds=5)
-    yield chat
-    await chat.close()
+async def server(server: ScriptedOpenAI) -> ScriptedOpenAI:
+    server.reply = json.dumps({"summary": SUMMARY})
+    return server
 
 
 @pytest.fixture
@@ -284,8 +267,53 @@ async def test_an_unreadable_answer_leaves_its_week_and_the_next_one_goes_on(
 
     server.answer_with(answer)
 
-    assert await job.compact_user("ann", now=NOW) == {"failed": 1, "summaries": 1, "memories_compacted": 12}
+    with pytest.raises(UnreadableAnswerError):
+        await job.compact_user("ann", now=NOW)
+    [run] = await store.runs.list_runs()
+    assert (run.status, run.counts) == (RunStatus.FAILED, {"unreadable": 1, "summaries": 1, "memories_compacted": 12})
     assert await ids_with(store, MemoryStatus.ACTIVE) == ids_of(first)
+
+
+async def test_what_no_store_takes_is_left_out(store: PostgresStore, job: CompactionJob, server: ScriptedOpenAI):
+    await a_week(store)
+    server.reply = json.dumps({"summary": "She moved\u0000 to Lyon."})
+
+    await job.compact_user("ann", now=NOW)
+
+    [summary] = await summaries(store)
+    assert summary.content == "She moved to Lyon."
+
+
+async def test_a_week_is_asked_about_three_times_until_it_changes(
+    store: PostgresStore, job: CompactionJob, server: ScriptedOpenAI
+):
+    week = await a_week(store)
+    server.reply = "no idea"
+    for _ in range(3):
+        with pytest.raises(UnreadableAnswerError):
+            await job.compact_user("ann", now=NOW)
+    server.requests.clear()
+
+    server.reply = json.dumps({"summary": SUMMARY})
+    assert await job.compact_user("ann", now=NOW) == {"given_up": 1}
+    assert server.requests == []
+
+    await store.erasure.erase("ann", [week[0].id])
+    assert await job.compact_user("ann", now=NOW) == {"summaries": 1, "memories_compacted": 11}
+
+
+async def test_what_was_asked_is_forgotten_with_everything(
+    store: PostgresStore, job: CompactionJob, server: ScriptedOpenAI, connect: Connect
+):
+    await a_week(store)
+    server.reply = "no idea"
+    with pytest.raises(UnreadableAnswerError):
+        await job.compact_user("ann", now=NOW)
+
+    await store.erasure.erase_everything("ann", forgotten_at=NOW)
+
+    async with connect() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM questions") == 0
 
 
 async def test_a_model_that_is_away_ends_the_run_and_what_is_done_stays(
@@ -337,6 +365,24 @@ async def test_who_lost_the_lease_meanwhile_writes_nothing(
     with pytest.raises(LeaseLostError):
         await job.compact_user("ann", now=NOW)
     assert await ids_with(store, MemoryStatus.ACTIVE) == ids_of(week)
+
+
+async def test_who_lost_the_lease_meanwhile_counts_no_attempt(
+    store: PostgresStore, job: CompactionJob, server: ScriptedOpenAI, connect: Connect
+):
+    await a_week(store)
+
+    async def answer(_: dict) -> Answer:
+        async with connect() as connection:
+            await connection.execute("UPDATE leases SET epoch = epoch + 1")
+        return Answer.chat("no idea")
+
+    server.answer_with(answer)
+
+    with pytest.raises(LeaseLostError):
+        await job.compact_user("ann", now=NOW)
+    async with connect() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM questions") == 0
 
 
 async def test_nothing_is_done_while_another_process_works_on_the_owner(store: PostgresStore, job: CompactionJob):

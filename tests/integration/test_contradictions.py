@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from cortex_core import Memory, MemoryStatus, MemoryType, PostgresConfig, PostgresStore, RedisConfig, RedisStore
+from cortex_core import Memory, MemoryStatus, MemoryType, PostgresConfig, PostgresStore, RedisStore
 from cortex_core.config import ConsolidationConfig
 from cortex_core.consolidation.clustering import cluster_by_similarity
 from cortex_core.consolidation.contradictions import ContradictionDetector, Resolution
@@ -25,8 +25,10 @@ from cortex_core.errors import (
     NotFoundError,
     ProviderUnavailableError,
     StoreUnavailableError,
+    UnreadableAnswerError,
 )
 from cortex_core.late_interaction import Embedding
+from cortex_core.models import RunStatus
 from cortex_core.providers.analysis import Analysis, Claim, KnownFact, Statement
 from cortex_core.providers.openai_llm import OpenAIChat
 from cortex_core.stores.postgres.contradictions import Contradiction
@@ -63,34 +65,15 @@ class PlainRules:
 
 
 @pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space("plane", 2)
-    yield store
-    await store.close()
+async def store(postgres: PostgresStore) -> PostgresStore:
+    await postgres.vectors.open_space("plane", 2)
+    return postgres
 
 
 @pytest.fixture
-async def redis(redis_config: RedisConfig) -> AsyncIterator[RedisStore]:
-    redis = RedisStore(redis_config)
-    await redis.connect()
-    yield redis
-    await redis.close()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedOpenAI]:
-    async with ScriptedOpenAI.running() as server:
-        finds(server)
-        yield server
-
-
-@pytest.fixture
-async def chat(server: ScriptedOpenAI) -> AsyncIterator[OpenAIChat]:
-    chat = OpenAIChat.open(model="scripted", base_url=server.base_url, api_key=SecretStr(""), timeout_seconds=5)
-    yield chat
-    await chat.close()
+async def server(server: ScriptedOpenAI) -> ScriptedOpenAI:
+    finds(server)
+    return server
 
 
 @pytest.fixture
@@ -200,15 +183,13 @@ class TestFinding:
         assert await status(store, older, newer) == [MemoryStatus.ACTIVE] * 2
 
     async def test_each_is_flagged_once_and_what_didn_t_change_isn_t_asked_again(
-        self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI, connect: Connect
+        self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI
     ):
         for content in ("one", "other", "third"):
             await know(store, content)
         finds(server, (1, 2), (2, 1), (1, 2))
         assert await detect(store, detector) == 1
 
-        async with connect() as connection:
-            await connection.execute("UPDATE memories SET updated_at = now() - interval '1 day'")
         assert await detect(store, detector) == 0
         assert len(server.requests) == 1
 
@@ -226,17 +207,79 @@ class TestFinding:
 
         assert await detect(store, detector) == 0
 
-    async def test_an_unreadable_answer_is_none_and_an_absent_model_an_error(
+    async def test_a_cluster_is_asked_about_three_times_until_it_changes(
+        self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI
+    ):
+        for content, degrees in {"one": 0, "other": 2, "Poison.": 90, "More poison.": 92}.items():
+            await know(store, content, degrees)
+        found = json.dumps({"conflicts": [{"a": 1, "b": 2, "reason": "Both can't be."}]})
+        server.answer_with(lambda body: Answer.chat("All true!" if "Poison" in json.dumps(body) else found))
+
+        with pytest.raises(UnreadableAnswerError):
+            await detect(store, detector)
+        assert len(await store.contradictions.list_open("ann")) == 1  # the other cluster's, which is settled
+        for _ in range(2):
+            with pytest.raises(UnreadableAnswerError):
+                await detect(store, detector)
+        server.requests.clear()
+        assert await detect(store, detector) == 0
+        assert server.requests == []
+
+        await know(store, "An antidote.", 91)
+        with pytest.raises(UnreadableAnswerError):
+            await detect(store, detector)
+
+    async def test_another_model_is_asked_anew(
+        self, store: PostgresStore, redis: RedisStore, detector: ContradictionDetector, server: ScriptedOpenAI
+    ):
+        await know(store, "one")
+        await know(store, "other")
+        await detect(store, detector)
+        chat = OpenAIChat.open(model="better", base_url=server.base_url, api_key=SecretStr(""), timeout_seconds=5)
+        finds(server, (1, 2))
+        better = ContradictionDetector(ConsolidationConfig(), redis, store, chat, None, lambda: None)
+
+        assert await detect(store, better) == 1
+        await chat.close()
+
+    async def test_an_absent_model_is_an_error_and_counts_for_nothing(
         self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI
     ):
         await know(store, "one")
         await know(store, "other")
-        server.reply = "They are all true to me."
-        assert await detect(store, detector) == 0
-        await know(store, "third")
         server.answer_with(lambda _: Answer.error(500))
-        with pytest.raises(ProviderUnavailableError):
+        for _ in range(4):
+            with pytest.raises(ProviderUnavailableError):
+                await detect(store, detector)
+
+        server.answer_with(None)
+        finds(server, (1, 2))
+        assert await detect(store, detector) == 1
+
+    async def test_a_project_that_can_t_be_compared_keeps_no_other_from_it(
+        self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI, connect: Connect
+    ):
+        for project in ("p", "q"):
+            async with connect() as connection, connection.transaction():
+                await connection.execute("INSERT INTO projects (id, name, owner_id) VALUES ($1, $1, 'ann')", project)
+                await connection.execute(
+                    "INSERT INTO project_members (project_id, user_id, role) VALUES ($1, 'ann', 'owner')", project
+                )
+            for number in range(2):
+                await know(store, f"{number} of {project}", project_id=project)
+        found = json.dumps({"conflicts": [{"a": 1, "b": 2, "reason": "Both can't be."}]})
+        server.answer_with(lambda body: Answer.chat("?" if "of p" in json.dumps(body["messages"]) else found))
+
+        with pytest.raises(UnreadableAnswerError):
             await detect(store, detector)
+
+        assert [c.project_id for c in await store.contradictions.list_open("ann")] == ["q"]
+        outcomes = {run.job: run.status for run in await store.runs.list_runs()}
+        assert outcomes == {
+            "contradictions": RunStatus.FAILED,
+            "contradictions in p": RunStatus.FAILED,
+            "contradictions in q": RunStatus.SUCCEEDED,
+        }
 
     async def test_the_rules_compare_attributes_of_one_value(
         self, store: PostgresStore, rules_alone: ContradictionDetector
@@ -254,6 +297,39 @@ class TestFinding:
         assert "The location can't be both" in found[0].explanation
         assert found[0].found_by == "rules"
         assert await detect(store, rules_alone) == 0
+
+    @pytest.mark.parametrize("answer", [None, "kept", "expired"])
+    async def test_what_its_owner_is_asked_about_isn_t_flagged_too(
+        self,
+        store: PostgresStore,
+        detector: ContradictionDetector,
+        server: ScriptedOpenAI,
+        connect: Connect,
+        answer: str | None,
+    ):
+        lyon = await know(store, "I live in Lyon.")
+        oslo = await know(store, "I live in Oslo.")
+        await know(store, "I live in Oslo!")
+        other = await know(store, "I live in Rome.")
+        await ask(connect, lyon, oslo, answer)
+        finds(server, (1, 2), (4, 3))  # Rome and Oslo, Lyon and Oslo
+        await detect(store, detector)
+
+        pairs = {frozenset((c.memory_a, c.memory_b)) for c in await store.contradictions.list_open("ann")}
+        assert len(pairs) == 3
+        assert all(other.id in pair for pair in pairs)
+
+    async def test_a_question_takes_the_place_of_what_was_flagged(
+        self, store: PostgresStore, rules_alone: ContradictionDetector, connect: Connect
+    ):
+        lyon = await know(store, "I live in Lyon.")
+        oslo = await know(store, "I live in Oslo.")
+        assert await detect(store, rules_alone) == 1
+
+        await ask(connect, lyon, oslo)
+
+        assert await store.contradictions.list_open("ann") == []
+        assert await store.contradictions.list_pending(limit=9) == []
 
     async def test_who_opted_out_is_not_looked_at(
         self, store: PostgresStore, detector: ContradictionDetector, server: ScriptedOpenAI, connect: Connect
@@ -291,6 +367,20 @@ class TestFinding:
         assert await store.contradictions.list_open("ann", project_id="another") == []
         assert len(await store.contradictions.list_pending(limit=9)) == 1
         assert await detect(store, detector, "ben") == 0  # it was looked at
+
+
+async def ask(connect: Connect, held: Memory, said: Memory, answer: str | None = None) -> None:
+    """Let Ann be asked which of two places she lives in."""
+    values = [json.dumps(memory.content.removeprefix("I live in ").rstrip(".")) for memory in (held, said)]
+    async with connect() as connection, connection.transaction():
+        fact_id = await add_fact(connection, "location", held.id)
+        await connection.execute("UPDATE identity_facts SET value = $2::jsonb WHERE id = $1", fact_id, values[0])
+        await connection.execute(
+            "INSERT INTO corrections "
+            "(user_id, id, fact_id, memory_id, value, value_key, valid_from, answer, answered_at) "
+            "VALUES ('ann', gen_random_uuid(), $1, $2, $3::jsonb, 'x', $4, $5, CASE WHEN $5 <> '' THEN now() END)",
+            fact_id, said.id, values[1], WHEN, answer,
+        )  # fmt: skip
 
 
 async def flagged(
@@ -512,7 +602,7 @@ class TestCrashes:
 
 DECIDED: dict[Resolution, tuple[object, ...]] = {
     Resolution.A_WINS: (Resolution.A_WINS, ["active", "superseded"], 0, 0),
-    Resolution.MERGE: (Resolution.MERGE, ["superseded", "superseded"], 1, 0),
+    Resolution.MERGE: (Resolution.MERGE, ["superseded", "superseded"], 1, 1),
     Resolution.CHANGED: (Resolution.CHANGED, ["active", "superseded"], 0, 1),
 }
 

@@ -1,7 +1,6 @@
 """What the dashboard answers: figures over all processes, of one server, of one person, and how everything is."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,12 +14,13 @@ from cortex_core import (
     MemoryManager,
     MemoryType,
     NewMemory,
-    PostgresConfig,
     RedisConfig,
     StoreUnavailableError,
 )
+from cortex_core.dashboard import Learning
+from cortex_core.dashboard.activity_log import hour_of
 from cortex_core.metrics import BUCKETS, Operation, Tally
-from cortex_core.models import Run, RunStatus
+from cortex_core.models import Run, RunStatus, utc_now
 from cortex_core.providers.local import LocalEmbedder
 from cortex_core.stores.health import Check, Status
 from cortex_core.stores.journal import Journal
@@ -30,14 +30,6 @@ from tests.harness import Connect, ScriptedEmbedder
 HOUR = datetime(2026, 5, 4, 13, tzinfo=UTC)
 NOW = HOUR + timedelta(minutes=20)
 SERVER, OTHER_SERVER = 5, 6
-
-
-@pytest.fixture
-async def postgres(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    yield store
-    await store.close()
 
 
 def tally(count: int, *, failures: int = 0, seconds: float = 0.0, **buckets: int) -> Tally:
@@ -127,6 +119,18 @@ class TestStats:
         assert len(stats.timeline) == 24
         assert (stats.timeline[-1].stored, stats.timeline[-1].recall.count) == (4, 5)
         assert stats.since == stats.timeline[0].start
+
+    async def test_tells_how_memories_were_read(self, memory: MemoryManager, postgres: PostgresStore) -> None:
+        await say(memory, "ann", "I live in Lisbon.", Audience.owner())
+        await memory.flush()
+        done = {
+            Operation.ANALYSE: 20, Operation.ASK: 3, Operation.POSTPONE: 2, Operation.LEAVE: 4, Operation.GIVE_UP: 1,
+        }  # fmt: skip
+        await postgres.activity.add({name: tally(number) for name, number in done.items()}, hour=hour_of(utc_now()))
+
+        learning = (await memory.dashboard.get_stats()).learning
+
+        assert learning == Learning(by_rules=1, by_model=20, calls=3, postponed=2, left_to_rules=4, given_up=1)
 
     async def test_hearing_counts_as_recall_and_as_storing(self, memory: MemoryManager) -> None:
         await memory.hear(

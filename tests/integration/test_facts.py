@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, permutations
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cortex_core import (
     Audience,
@@ -31,6 +33,9 @@ from tests.harness import Connect, ScriptedEmbedder
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GUILD, CHANNEL, OTHER_CHANNEL = Audience.guild(1), Audience.channel(1, 10), Audience.channel(1, 11)
+READS_CHANNEL = Audience.channel(1, 12, also_readable=[10])
+PLACES = [Audience.owner(), CHANNEL, OTHER_CHANNEL, READS_CHANNEL, GUILD, Audience.guild(2), Audience.everywhere()]
+PEOPLE = count()
 
 
 @pytest.fixture
@@ -54,26 +59,36 @@ async def tell(
     source: str = "conversation",
     version: int = 0,
     memory_id: UUID | None = None,
+    owner: str = "ann",
 ) -> UUID:
     said = Memory(
-        id=memory_id or uuid4(), user_id="ann", author_id="ann", content=content, created_at=day(at),
+        id=memory_id or uuid4(), user_id=owner, author_id=owner, content=content, created_at=day(at),
         audience=str(audience or Audience.owner()), source=source, version=version,
     )  # fmt: skip
     assert await memory.postgres.write([PendingWrite(said)]) == [WriteOutcome.WRITTEN]
     return said.id
 
 
-async def learn(memory: MemoryManager, attribute: str, value: object, *evidence: UUID, **fields: object) -> Learned:
+async def learn(
+    memory: MemoryManager, attribute: str, value: object, *evidence: UUID, owner: str = "ann", **fields: object
+) -> Learned:
     claim = Claim(attribute=attribute, value=value, **{"confidence": 0.9, "evidence": (1,), **fields})
-    return await memory._open_parts.facts.learn("ann", [ProvenClaim(claim, evidence)], learned_by="rules")
+    return await memory._open_parts.facts.learn(owner, [ProvenClaim(claim, evidence)], learned_by="rules")
 
 
 async def say(
-    memory: MemoryManager, attribute: str, value: object, at: float = 0, *, audience: Audience | None = None, **fields
+    memory: MemoryManager,
+    attribute: str,
+    value: object,
+    at: float = 0,
+    *,
+    audience: Audience | None = None,
+    owner: str = "ann",
+    **fields,
 ) -> UUID:
     """Say something and learn it."""
-    memory_id = await tell(memory, f"{attribute} {value} {at}", at, audience=audience)
-    await learn(memory, attribute, value, memory_id, **fields)
+    memory_id = await tell(memory, f"{attribute} {value} {at}", at, audience=audience, owner=owner)
+    await learn(memory, attribute, value, memory_id, owner=owner, **fields)
     return memory_id
 
 
@@ -263,6 +278,38 @@ class TestRuns:
         assert again.outcomes == {Outcome.SAME: 1}
         assert await memory.get_identity("ann") == {"location": "Oslo"}
 
+    @pytest.mark.parametrize("how", ["undone", "taken back", "wrong"])
+    async def test_what_was_taken_back_is_not_brought_back_by_what_was_said_before(
+        self, memory: MemoryManager, how: str
+    ):
+        learned = await learn(memory, "location", "Paris", told := await tell(memory, "I live in Paris lol"))
+        read_late = await tell(memory, "Paris life", 2)
+        [fact] = await memory.postgres.identity.list_current("ann")
+        match how:
+            case "undone":
+                await memory.consolidation.undo("ann", learned.run_id)
+            case "taken back":
+                await memory.digests.take_back("ann", fact.id, has_ended=False)
+            case _:
+                await memory.retire("ann", told, was_wrong=True)
+
+        await learn(memory, "location", "Paris", read_late)
+        assert await memory.get_identity("ann") == {}
+        await learn(memory, "location", "Oslo", await tell(memory, "Oslo, more likely", 1))
+        assert await memory.get_identity("ann") == {"location": "Oslo"}
+        again = await tell(memory, "I did move to Paris", (utc_now() - START) / timedelta(days=1))
+        await learn(memory, "location", "Paris", again)
+        assert await memory.get_identity("ann") == {"location": "Paris"}
+
+    async def test_what_was_corrected_by_what_was_said_goes_by_the_time_of_that(self, memory: MemoryManager):
+        await say(memory, "location", "Oslo")
+        corrected = await tell(memory, "no, Rome", 1)
+        await learn(memory, "location", "Rome", corrected, kind=ClaimKind.CORRECTS, replaces="Oslo")
+
+        await learn(memory, "location", "Oslo", await tell(memory, "I moved to Oslo", 2))
+
+        assert await memory.get_identity("ann") == {"location": "Oslo"}
+
     async def test_what_changed_nothing_is_no_run(self, memory: MemoryManager):
         told = await say(memory, "location", "Oslo")
 
@@ -271,14 +318,46 @@ class TestRuns:
 
 
 class TestAudience:
-    async def test_it_is_the_narrowest_of_the_evidence(self, memory: MemoryManager):
-        await say(memory, "location", "Oslo", audience=GUILD)
-        assert await memory.get_identity("ann", audience=GUILD) == {"location": "Oslo"}
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.lists(st.tuples(st.sampled_from(PLACES), st.booleans()), min_size=1, max_size=4))
+    async def test_it_may_come_up_wherever_one_of_its_evidence_may(
+        self, memory: MemoryManager, said: list[tuple[Audience, bool]]
+    ):
+        owner = f"person {next(PEOPLE)}"
+        told = [
+            (await say(memory, "location", "Oslo", at, audience=place, owner=owner), place, is_kept)
+            for at, (place, is_kept) in enumerate(said)
+        ]
+        await memory.get_identity(owner)  # so that it is cached
+        await memory.forget(owner, [memory_id for memory_id, _, is_kept in told if not is_kept])
 
-        await say(memory, "location", "Oslo", 1, audience=CHANNEL)
-        assert await memory.get_identity("ann", audience=CHANNEL) == {"location": "Oslo"}
-        assert await memory.get_identity("ann", audience=GUILD) == {}
-        await say(memory, "location", "Oslo", 2, audience=OTHER_CHANNEL)
+        kept = [str(place) for _, place, is_kept in told if is_kept]
+        for here in PLACES:
+            is_heard = bool(kept) and here.may_hear_any(kept)
+            assert await memory.get_identity(owner, audience=here) == ({"location": "Oslo"} if is_heard else {})
+
+    async def test_what_is_told_in_private_as_well_stays_known_in_public(self, memory: MemoryManager):
+        await say(memory, "location", "Oslo", audience=CHANNEL)
+        await say(memory, "location", "Oslo", 1, audience=OTHER_CHANNEL)
+        await say(memory, "location", "Oslo", 2)
+
+        for here in (CHANNEL, OTHER_CHANNEL):
+            assert await memory.get_identity("ann", audience=here) == {"location": "Oslo"}
+
+    async def test_evidence_that_its_owner_narrows_takes_the_fact_along(self, memory: MemoryManager):
+        narrowed = await say(memory, "location", "Oslo", audience=CHANNEL)
+        await say(memory, "location", "Oslo", 1, audience=OTHER_CHANNEL)
+
+        await memory.set_audience("ann", narrowed, Audience.owner())
+
+        for here in (CHANNEL, OTHER_CHANNEL):
+            assert await memory.get_identity("ann", audience=here) == {}
+
+    async def test_evidence_that_was_wrong_lets_it_come_up_nowhere(self, memory: MemoryManager):
+        wrong = await say(memory, "location", "Oslo", audience=CHANNEL)
+        await say(memory, "location", "Oslo", 1)
+
+        await memory.retire("ann", wrong)
 
         assert await memory.get_identity("ann", audience=CHANNEL) == {}
         assert await memory.get_identity("ann") == {"location": "Oslo"}
@@ -320,6 +399,35 @@ class TestAudience:
         assert await memory.get_identity("ann", audience=GUILD) == {"pets": ["Rex"]}
         with pytest.raises(NotFoundError):
             await memory.set_identity_audience("ann", "pets", GUILD, value="Tom")
+
+
+class TestWhatIsToBeAsked:
+    @pytest.mark.parametrize("order", [*permutations(range(3))])
+    async def test_is_what_was_said_last(self, memory: MemoryManager, order: tuple[int, ...]):
+        await say(memory, "number of children", 2)
+        told = [await tell(memory, f"{value} kids", 1 + at) for at, value in enumerate((3, 4, 5))]
+        for number in order:  # in which they are read
+            await learn(memory, "number of children", 3 + number, told[number])
+
+        assert (await the_question(memory)).said == 5
+
+    async def test_is_asked_once_however_often_it_is_said(self, memory: MemoryManager):
+        await say(memory, "number of children", 2)
+        await say(memory, "number of children", 3, 1)
+        first = await the_question(memory)
+        await say(memory, "number of children", 3, 2)
+
+        assert (await the_question(memory)).id == first.id
+
+    async def test_is_nothing_after_all_if_the_person_says_the_known_again(self, memory: MemoryManager):
+        await say(memory, "number of children", 2)
+        await say(memory, "number of children", 3, 2)
+        await say(memory, "number of children", 2, 1)  # read late
+        assert (await the_question(memory)).said == 3
+        await say(memory, "number of children", 2, 3, kind=ClaimKind.CORRECTS, replaces=3)
+
+        assert await memory.list_corrections("ann") == []
+        assert await memory.get_identity("ann") == {"number of children": 2}
 
 
 class TestByHand:

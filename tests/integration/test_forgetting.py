@@ -1,7 +1,8 @@
 """Forgetting: everywhere, for good, of the right owner, with a receipt that tells the truth."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 import asyncpg
@@ -11,6 +12,7 @@ import uuid_utils.compat as uuid7
 
 from cortex_core import Memory, MemoryConfig, MemoryManager, MemoryType, NewMemory
 from cortex_core.ingestion.intake import memory_id_of
+from cortex_core.models import utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.postgres.rows import to_json
@@ -286,6 +288,68 @@ class TestFacts:
         await memory.forget("ann", [UUID(other.memory_id)])
 
         assert await memory.get_identity("ann") == {"city": "Lisbon"}
+
+
+class TestWhatOthersNeed:
+    async def test_what_was_decided_for_a_project_stays_so_without_a_name(
+        self, memory: MemoryManager, connect: Connect
+    ):
+        await memory.project_memory.create_project("p", "P", owner_id="ann")
+        ids = []
+        for number in range(4):
+            result = await memory.store("ann", f"We ship on day {number}.", project_id="p")
+            ids.append(UUID(result.memory_id))
+        await memory.flush()
+        for one, other in pairwise(ids):
+            await flag_contradiction(memory.postgres.pool, "ann", one, other, "One day.")
+        async with connect() as connection:
+            flagged = [row["id"] for row in await connection.fetch("SELECT id FROM contradictions ORDER BY memory_a")]
+            for which, reviewer in zip(flagged, ("cleo", "dan"), strict=False):
+                await connection.execute(
+                    "UPDATE contradictions SET project_id = 'p', resolution = 'a_wins', resolved_at = now(), "
+                    "resolved_by = $2, note = $2 || ' said so' WHERE id = $1",
+                    which, reviewer,
+                )  # fmt: skip
+            await connection.execute(
+                "UPDATE contradictions SET claimed_by = 'cleo', claimed_until = now() WHERE id = $1", flagged[2]
+            )
+
+        await memory.forget_everything("cleo")
+
+        async with connect() as connection:
+            rows = {row["id"]: row for row in await connection.fetch("SELECT * FROM contradictions")}
+        assert [rows[i]["resolution"] for i in flagged] == ["a_wins", "a_wins", None]
+        assert [rows[i]["resolved_by"] for i in flagged] == [None, "dan", None]
+        assert [rows[i]["note"] for i in flagged] == [None, "dan said so", None]
+        assert (rows[flagged[2]]["claimed_by"], rows[flagged[2]]["claimed_until"]) == (None, None)
+        assert not any("cleo" in str(dict(row)) for row in rows.values())
+
+    async def test_what_a_language_model_cost_stays_counted_without_a_name(
+        self, memory: MemoryManager, connect: Connect
+    ):
+        today = utc_now().date()
+        for day, account, tokens in [
+            (today, "owner:cleo", 5),
+            (today - timedelta(days=1), "owner:cleo", 7),
+            (today, "owner:cleopatra", 11),
+            (today, "", 13),
+        ]:
+            await memory.postgres.spending.reserve(
+                day, account, tokens=99, dollars=0.0, daily_tokens=0, daily_dollars=0.0
+            )
+            await memory.postgres.spending.settle(
+                day, account, tokens=99, dollars=0.0, usage=(tokens, 1), cost=0.5, calls=1
+            )
+
+        await memory.forget_everything("cleo")
+
+        async with connect() as connection:
+            rows = await connection.fetch("SELECT day, account, calls, input_tokens FROM llm_spending ORDER BY 4")
+        assert [tuple(row) for row in rows] == [
+            (today - timedelta(days=1), "", 1, 7), (today, "owner:cleopatra", 1, 11), (today, "", 2, 18),
+        ]  # fmt: skip
+        spent = await memory.postgres.activity.count_spending(since=today - timedelta(days=1))
+        assert (spent.calls, spent.input_tokens, spent.cost_usd) == (4, 36, 2.0)
 
 
 class TestSources:

@@ -316,7 +316,8 @@ async def test_exactly_what_the_rule_says_remains(memory: MemoryManager, life: L
         for fact_id, (evidence, audience) in zip(facts, life.facts, strict=True)
         if evidence & kept
     }
-    assert {fact.id: fact.audience for fact in await memory.postgres.identity.list_current(owner)} == facts_kept
+    current = await memory.postgres.identity.list_current(owner)
+    assert {fact.id: fact.audiences for fact in current} == {fact_id: (heard,) for fact_id, heard in facts_kept.items()}
 
     async with memory.postgres.pool.connection() as connection:
         pairs = await connection.fetch("SELECT memory_a, memory_b FROM contradictions WHERE owner_a = $1", owner)

@@ -14,17 +14,20 @@ from cortex_core.consolidation import asking
 from cortex_core.consolidation.analysis import AnalysisWorker
 from cortex_core.consolidation.reading import MemoryReader
 from cortex_core.errors import BudgetExhaustedError, ProviderError, ProviderUnavailableError, UnreadableAnswerError
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Analysis, Claim, ClaimKind, KnownFact, Rating, Statement
 from cortex_core.scoring import calculate_ttl
-from tests.harness import Connect, Gate, ScriptedEmbedder, eventually
+from tests.harness import Connect, Gate, ScriptedEmbedder, eventually, times_of
 
 GUILD, CHANNEL = Audience.guild(7), Audience.channel(7, 10)
 SOON = timedelta(seconds=1)
+KINDS = {"!": ClaimKind.ENDS, "~": ClaimKind.WITHDRAWS}
+KINDS = {"!": ClaimKind.ENDS, "~": ClaimKind.WITHDRAWS}
 
 
 class ScriptedAnalyst:
-    """Understands "attribute=value", "attribute!=value" for an end, and "rate=0.9"; remembers what it was shown."""
+    """Understands "attribute=value", with "!=" that it ends, with "~=" that it never was; and "rate=0.9"."""
 
     def __init__(self, name: str = "scripted", *, before: Callable[[Sequence[Statement]], object] = lambda _: None):
         self.name = name
@@ -46,10 +49,10 @@ class ScriptedAnalyst:
                 if name == "rate":
                     ratings[statement.number] = Rating(emotion=float(value), memory_type=MemoryType.SEMANTIC)
                 elif is_pair:
-                    kind = ClaimKind.ENDS if name.endswith("!") else ClaimKind.STATES
+                    kind = KINDS.get(name[-1:], ClaimKind.STATES)
                     claims.append(
                         Claim(
-                            attribute=name.rstrip("!"), value=value, kind=kind, confidence=0.9,
+                            attribute=name.rstrip("!~"), value=value, kind=kind, confidence=0.9,
                             evidence=(statement.number, 99),
                         )
                     )  # fmt: skip
@@ -73,12 +76,16 @@ def working(memory: MemoryManager):
 
     @asynccontextmanager
     async def working(
-        *, rules: ScriptedAnalyst | None = None, model: ScriptedAnalyst | None = None, **settings: float
+        *,
+        rules: ScriptedAnalyst | None = None,
+        model: ScriptedAnalyst | None = None,
+        metrics: Metrics | None = None,
+        **settings: float,
     ) -> AsyncIterator[AnalysisWorker]:
         config = LearningConfig(**{"pause_seconds": 0.1, "batch_count": 5, **settings})
         parts = memory._open_parts
         reader = MemoryReader(memory.redis, memory.postgres, parts.facts, parts.replies.list_recalled, base_ttl=1800)
-        worker = AnalysisWorker(config, memory.postgres, reader, rules=rules, model=model)
+        worker = AnalysisWorker(config, memory.postgres, reader, metrics or Metrics(), rules=rules, model=model)
         parts.analysis.wake = worker.wake
         worker.start()
         yield worker
@@ -119,12 +126,16 @@ class TestRules:
 
     async def test_each_memory_is_read_once_by_however_many(self, memory: MemoryManager, working):
         analysts = [ScriptedAnalyst(), ScriptedAnalyst()]
-        async with working(rules=analysts[0]) as one, working(rules=analysts[1]) as other:
+        metrics = Metrics()
+        async with (
+            working(rules=analysts[0], metrics=metrics) as one,
+            working(rules=analysts[1], metrics=metrics) as other,
+        ):
             for number in range(30):
                 await say(memory, f"pets=pet{number}")
             await asyncio.gather(one.drain(), other.drain())
             await asyncio.gather(one.drain(), other.drain())  # what the other marked last may not be counted before
-            assert one.counts.learned + other.counts.learned == 30
+            assert times_of(metrics, Operation.LEARN) == 30
 
         history = await memory.get_identity_history("ann")
         assert len(history) == 30
@@ -181,6 +192,20 @@ class TestRules:
         assert await memory.get_identity("ann") == {"location": "Oslo"}
         assert [fact.value for fact in await memory.get_identity_history("ann")] == ["Oslo"]
 
+    async def test_what_an_edit_takes_back_is_known_no_more(self, memory: MemoryManager, working):
+        async with working(rules=ScriptedAnalyst()) as worker:
+            await say(memory, "location=Oslo", source_id="m1", audience=GUILD)
+            await say(memory, "location=Oslo", source_id="m2")
+            await say(memory, "pets=Miso", source_id="m3")
+            await worker.drain()
+            assert await memory.get_identity("ann", audience=GUILD) == {"location": "Oslo"}
+            for source_id in ("m1", "m3"):
+                await say(memory, "never mind", source_id=source_id, edited_at=utc_now(), audience=GUILD)
+            await memory.flush()
+
+            assert await memory.get_identity("ann", audience=GUILD) == {}
+            assert await memory.get_identity("ann") == {"location": "Oslo"}
+
     async def test_what_is_edited_while_it_is_read_is_read_again(self, memory: MemoryManager, working, monkeypatch):
         rules = ScriptedAnalyst()
         monkeypatch.setattr(rules, "analyse", gate := Gate(rules.analyse, holds_answer=True))
@@ -231,6 +256,45 @@ class TestRules:
         assert await memory.get_identity("ann") == {"pets": ["Miso", "Rex"]}
         assert "KeyError in fail_on_poison" in caplog.text
         assert "pets=poison" not in caplog.text
+
+
+class TestTakingBack:
+    async def test_an_analyst_is_told_when_things_were_said_and_what_is_news(self, memory: MemoryManager, working):
+        at = utc_now() - timedelta(hours=1)
+        rules = ScriptedAnalyst()
+        async with working(rules=rules) as worker:
+            for minute, text in enumerate(["pets=Miso", "pets=Miso location=Oslo", "hello", "location=Rome", "jk"]):
+                await say(memory, text, created_at=at + timedelta(minutes=minute))
+                await worker.drain()
+
+        told = [{fact.value: (fact.said_at, fact.is_news) for fact in known} for _, known, _ in rules.calls]
+        second = at + timedelta(minutes=1)
+        assert told[1] == {"Miso": (at, True)}
+        assert told[2] == {"Miso": (second, False), "Oslo": (second, True)}
+        assert told[3] == {"Miso": (second, False), "Oslo": (second, False)}
+        assert told[4] == {"Miso": (second, False), "Rome": (at + timedelta(minutes=3), True)}
+
+    async def test_what_was_said_elsewhere_or_of_others_is_told_apart(self, memory: MemoryManager, working):
+        rules = ScriptedAnalyst()
+        async with working(rules=rules) as worker:
+            await say(memory, "pets=Miso", audience=GUILD)
+            await worker.drain()
+            await say(memory, "jk", audience=CHANNEL)
+            await worker.drain()
+
+        assert [fact.is_news for fact in rules.calls[1][1]] == [False]
+
+    async def test_what_was_never_so_leaves_what_was_before(self, memory: MemoryManager, working):
+        async with working(rules=ScriptedAnalyst()) as worker:
+            for text in ["location=Oslo", "location=Rome", "location~=Rome"]:
+                await say(memory, text)
+                await worker.drain()
+
+        assert await memory.get_identity("ann") == {"location": "Oslo"}
+        history = await memory.get_identity_history("ann")
+        [rome] = [fact for fact in history if fact.value == "Rome"]
+        assert rome.valid_to == rome.valid_from
+        assert [fact.supersedes for fact in history if fact.valid_to is None] == [rome.id]
 
 
 class TestEchoes:
@@ -297,19 +361,21 @@ class TestModel:
 
     async def test_the_calls_stay_within_a_fifth_of_the_messages(self, memory: MemoryManager, working, connect):
         model = ScriptedAnalyst()
-        async with working(model=model) as worker:
+        metrics = Metrics()
+        async with working(model=model, metrics=metrics):
             for number in range(40):
                 await say(memory, "a", user_id=f"user {number % 3}", audience=(GUILD, None)[number % 2])
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.5)
 
-            assert 0 < worker.counts.calls == len(model.calls) <= 0.2 * worker.counts.analysed
-            assert worker.counts.analysed + await unread(connect, "analysed_at") == 40
+            analysed = times_of(metrics, Operation.ANALYSE)
+            assert 0 < times_of(metrics, Operation.ASK) == len(model.calls) <= 0.2 * analysed
+            assert analysed + await unread(connect, "analysed_at") == 40
 
     async def test_who_can_not_be_read_yet_keeps_nobody_from_being_read(
         self, memory: MemoryManager, working, connect, monkeypatch
     ):
-        monkeypatch.setattr(asking, "_WINDOW", 5)
+        monkeypatch.setattr(asking, "_OWNERS_AT_ONCE", 5)
         for number in range(20):
             await say(memory, "a", user_id=f"user {number:02}")
         await say(memory, *"abcde", user_id="zoe")
@@ -332,7 +398,7 @@ class TestModel:
         calls = {account: (texts, known) for (_, known, account), texts in zip(model.calls, model.texts, strict=True)}
         assert sorted(len(texts) for texts in model.texts) == [6, 6, 6]
         assert {fact.value for fact in calls["7"][1]} == {"Ann"}
-        assert {fact.value for fact in calls[""][1]} == {"Ann", "secret"}
+        assert {fact.value for fact in calls["owner:ann"][1]} == {"Ann", "secret"}
         assert {tuple(int(text) % 3 for text in texts) for texts in model.texts} == {(n,) * 6 for n in range(3)}
 
     async def test_it_refines_what_the_lexicon_felt(self, memory: MemoryManager, working, connect):
@@ -373,13 +439,14 @@ class TestModel:
 
         await say(memory, *"abcd", "pets=Miso")
         model = ScriptedAnalyst(before=fail)
-        async with working(model=model) as worker:
-            await eventually(lambda: worker.counts.postponed)
-            assert (worker.counts.analysed, await unread(connect, "analysed_at")) == (0, 5)
+        metrics = Metrics()
+        async with working(model=model, metrics=metrics):
+            await eventually(lambda: times_of(metrics, Operation.POSTPONE))
+            assert await unread(connect, "analysed_at") == 5
             failing = False
             await eventually(lambda: _is_none_left(connect))
 
-        assert len(model.calls) == worker.counts.postponed + 1
+        assert len(model.calls) == times_of(metrics, Operation.POSTPONE) + 1
         assert await memory.get_identity("ann") == {"pets": ["Miso"]}
 
     async def test_a_spent_budget_holds_up_nobody_else(self, memory: MemoryManager, working, connect):
@@ -398,13 +465,14 @@ class TestModel:
             raise UnreadableAnswerError("The answer has no shape.", raw_text="{café")
 
         ids = await say(memory, *"abcdefghijklmno")
-        async with working(model=ScriptedAnalyst(before=fail), max_attempts=2) as worker:
-            await eventually(lambda: worker.counts.given_up)
+        metrics = Metrics()
+        async with working(model=ScriptedAnalyst(before=fail), metrics=metrics, max_attempts=2):
+            await eventually(lambda: times_of(metrics, Operation.GIVE_UP))
         [letter] = await memory.postgres.dead_letters.list()
 
         assert (letter.payload, letter.reason, letter.attempts) == ("'{caf\\xe9'", "The answer has no shape.", 2)
         assert await unread(connect, "analysed_at") == 0
-        assert worker.counts.given_up == 15
+        assert times_of(metrics, Operation.GIVE_UP) == 15
         await memory.forget("ann", ids[:1])
         assert await memory.postgres.dead_letters.list() == []
 

@@ -2,7 +2,6 @@
 
 import math
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -30,12 +29,9 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space("plane", 2)
-    yield store
-    await store.close()
+async def store(postgres: PostgresStore) -> PostgresStore:
+    await postgres.vectors.open_space("plane", 2)
+    return postgres
 
 
 def a_memory(content: str = "text", **fields) -> Memory:

@@ -6,11 +6,11 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cortex_core import (
@@ -18,9 +18,7 @@ from cortex_core import (
     Memory,
     MemoryStatus,
     MemoryType,
-    PostgresConfig,
     PostgresStore,
-    RedisConfig,
     RedisStore,
     calculate_importance,
 )
@@ -38,7 +36,8 @@ from cortex_core.providers.caching import CachingEmbedder
 from cortex_core.providers.openai_llm import OpenAIChat
 from cortex_core.stores.keys import UserKeys
 from cortex_core.stores.postgres.importance import set_importance
-from tests.harness import Connect, Gate, ScriptedEmbedder, eventually
+from cortex_core.stores.postgres.runs import ChangeKind, note_changes
+from tests.harness import PATIENCE, Connect, Gate, ScriptedEmbedder, eventually
 from tests.integration.test_patterns import Student
 from tests.openai_server import Answer, ScriptedOpenAI
 
@@ -47,34 +46,9 @@ JOBS = ["patterns", "contradictions", "compaction", "cleanup"]
 
 
 @pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space(ScriptedEmbedder.model, ScriptedEmbedder.dimensions)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-async def redis(redis_config: RedisConfig) -> AsyncIterator[RedisStore]:
-    redis = RedisStore(redis_config)
-    await redis.connect()
-    yield redis
-    await redis.close()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[ScriptedOpenAI]:
-    async with ScriptedOpenAI.running() as server:
-        server.answer_with(answer)
-        yield server
-
-
-@pytest.fixture
-async def chat(server: ScriptedOpenAI) -> AsyncIterator[OpenAIChat]:
-    chat = OpenAIChat.open(model="scripted", base_url=server.base_url, api_key=SecretStr(""), timeout_seconds=5)
-    yield chat
-    await chat.close()
+async def server(server: ScriptedOpenAI) -> ScriptedOpenAI:
+    server.answer_with(answer)
+    return server
 
 
 def answer(body: dict) -> Answer:
@@ -150,6 +124,88 @@ async def test_a_run_can_be_undone(store: PostgresStore, redis: RedisStore, runn
         await runner.run_for_user("")
 
 
+async def test_the_whole_of_a_run_can_be_undone(store: PostgresStore, runner: ConsolidationRunner):
+    await live(store)
+    before = await tell_status(store)
+    whole = await runner.run_for_user("ann")
+    assert await tell_status(store) != before
+
+    undone = await runner.undo("ann", whole.id)
+
+    assert (len(undone.restored), len(undone.withdrawn)) == (12, 2)
+    assert (await tell_status(store)).items() >= before.items()
+    assert {memory.id for memory in await store.get_memories("ann")} == before.keys()
+    assert all(run.undone_at for run in await runner.list_runs("ann"))
+    with pytest.raises(InvalidInputError, match="undone already"):
+        await runner.undo("ann", whole.id)
+
+    again = await runner.run_for_user("ann")
+    with pytest.raises(InvalidInputError, match="changed nothing"):
+        await runner.undo("ann", again.id)
+
+
+async def test_the_whole_is_undone_with_what_was_not_undone_by_itself(
+    store: PostgresStore, runner: ConsolidationRunner
+):
+    await live(store)
+    whole = await runner.run_for_user("ann")
+    compaction = next(run for run in await runner.list_runs("ann") if run.job == "compaction")
+    await runner.undo("ann", compaction.id)
+
+    undone = await runner.undo("ann", whole.id)
+
+    assert (undone.restored, len(undone.withdrawn)) == ((), 1)  # the pattern
+
+
+async def test_the_whole_is_undone_all_or_nothing(store: PostgresStore, runner: ConsolidationRunner):
+    await live(store)
+    whole = await runner.run_for_user("ann")
+    [pattern] = [memory for memory in await store.get_memories("ann") if memory.source == "consolidation"]
+    later = Run(job="contradiction", user_id="ann", status=RunStatus.SUCCEEDED)
+    await store.runs.log(later)
+    async with store.pool.transaction() as connection:
+        await note_changes(connection, later.id, "ann", ChangeKind.MEMORY_CHANGED, [pattern.id])
+    before = await tell_status(store)
+
+    with pytest.raises(InvalidInputError, match="undo that one first"):  # having undone the compaction, which came last
+        await runner.undo("ann", whole.id)
+
+    assert await tell_status(store) == before
+    assert not any(run.undone_at for run in await runner.list_runs("ann"))
+
+
+async def test_one_summary_of_several_can_be_undone(store: PostgresStore, runner: ConsolidationRunner):
+    await live(store)
+    for number in range(6):
+        await store.store(
+            Memory(user_id="ann", content=f"Coffee {number}.", created_at=datetime(2026, 2, 3, number, tzinfo=UTC))
+        )
+    whole = await runner.run_for_user("ann")
+    one, other = sorted(await summaries(store), key=lambda memory: memory.created_at)
+
+    undone = await runner.undo_summary("ann", other.id)
+
+    assert (len(undone.restored), undone.withdrawn) == (6, (other.id,))
+    assert await summaries(store) == [one]
+    with pytest.raises(NotFoundError):
+        await runner.undo_summary("ann", other.id)
+    with pytest.raises(NotFoundError):
+        await runner.undo_summary("ben", one.id)
+    await runner.run_for_user("ann", now=utc_now() + timedelta(days=1))
+    assert await summaries(store) == [one]
+
+    assert len((await runner.undo("ann", whole.id)).restored) == 12
+    assert await summaries(store) == []
+
+
+async def tell_status(store: PostgresStore) -> dict[UUID, MemoryStatus]:
+    return {memory.id: memory.status for memory in await store.get_memories("ann", status=None)}
+
+
+async def summaries(store: PostgresStore) -> list[Memory]:
+    return [memory for memory in await store.get_memories("ann") if memory.source == "compaction"]
+
+
 async def test_a_job_that_fails_keeps_no_other_from_being_done(
     store: PostgresStore, runner: ConsolidationRunner, server: ScriptedOpenAI, monkeypatch: pytest.MonkeyPatch
 ):
@@ -174,6 +230,44 @@ async def test_a_job_that_fails_keeps_no_other_from_being_done(
     }
     assert whole.error
     assert whole.counts.items() >= {"summaries": 1, "tried": 1}.items()
+
+
+async def test_a_model_that_is_away_is_told_of_and_not_beset(
+    store: PostgresStore, runner: ConsolidationRunner, server: ScriptedOpenAI
+):
+    await live(store)
+    server.answer_with(lambda _: Answer.error(503))
+
+    whole = await runner.run_for_user("ann")
+
+    assert whole.status is RunStatus.FAILED
+    assert whole.error.startswith("compaction: ")
+    outcomes = {run.job: (run.status, bool(run.error)) for run in await runner.list_runs("ann")}
+    assert outcomes == {
+        "consolidation": (RunStatus.FAILED, True),
+        "patterns": (RunStatus.FAILED, True),
+        "contradictions": (RunStatus.SUCCEEDED, False),  # there is nothing to compare
+        "compaction": (RunStatus.FAILED, True),
+        "cleanup": (RunStatus.SUCCEEDED, False),
+    }
+    assert len(server.requests) <= 2 * 3
+
+    server.answer_with(answer)
+    assert (await runner.run_for_user("ann")).counts.items() >= {"patterns_added": 1, "summaries": 1}.items()
+
+
+async def test_an_answer_that_can_t_be_read_costs_three_rounds(
+    store: PostgresStore, runner: ConsolidationRunner, server: ScriptedOpenAI
+):
+    await live(store)
+    server.answer_with(lambda _: Answer.chat("I see."))
+
+    rounds = [await runner.run_all_users() for _ in range(5)]
+
+    assert [one.failed for one in rounds] == [1, 1, 1, 0, 0]
+    assert len(server.requests) == 3 * 2 * 2  # patterns and a summary, each with one try to mend it
+    whole = next(run for run in await runner.list_runs("ann") if run.job == "consolidation")
+    assert (whole.status, whole.counts["given_up"]) == (RunStatus.SUCCEEDED, 2)
 
 
 async def test_who_opted_out_is_left_alone(store: PostgresStore, runner: ConsolidationRunner, connect: Connect):
@@ -230,12 +324,13 @@ class TestRounds:
         for number in range(9):
             await live(store, f"owner-{number}", old=0, recent=1)
         at_once = most = 0
+        three = asyncio.Barrier(3)
 
         async def work(_run: OpenRun, **_: object) -> None:
             nonlocal at_once, most
             at_once += 1
             most = max(most, at_once)
-            await asyncio.sleep(0.05)
+            await asyncio.wait_for(three.wait(), PATIENCE)
             at_once -= 1
 
         monkeypatch.setattr(runner.cleanup, "work", work)
@@ -296,6 +391,58 @@ class TestByTheClock:
                 return any(run.user_id == "ann" for run in await store.runs.list_runs(job="consolidation"))
 
             await eventually(is_done)
+
+    async def test_a_round_that_fails_is_made_again_at_the_next_time(
+        self,
+        store: PostgresStore,
+        redis: RedisStore,
+        chat: OpenAIChat,
+        server: ScriptedOpenAI,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr("cortex_core.consolidation.runner._JITTER", timedelta(0))
+        await live(store)
+        await store.runs.log(
+            Run(job="consolidation", started_at=utc_now() - WEEK, completed_at=utc_now(), status=RunStatus.SUCCEEDED)
+        )
+        server.answer_with(lambda _: Answer.error(503))
+
+        async with started(a_runner(store, redis, chat, schedule="0 0 * * *")):
+
+            async def is_done() -> bool:
+                return any(
+                    run.user_id == "ann" and run.completed_at for run in await store.runs.list_runs(job="cleanup")
+                )
+
+            await eventually(is_done)
+            asked = len(server.requests)
+            await asyncio.sleep(1)
+
+        assert len(server.requests) == asked
+        assert len(await store.runs.list_runs(user_id="ann", job="consolidation")) == 1
+
+    async def test_of_many_processes_one_makes_the_round(
+        self, store: PostgresStore, redis: RedisStore, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr("cortex_core.consolidation.runner._JITTER", timedelta(0))
+        await live(store)
+        await store.store(Memory(user_id="ann", content="Just now, so that she is due all the time."))
+        await store.runs.log(
+            Run(job="consolidation", started_at=utc_now() - WEEK, completed_at=utc_now(), status=RunStatus.SUCCEEDED)
+        )
+
+        for _ in range(3):
+            runner = a_runner(store, redis, None, schedule="0 0 * * *")
+            async with started(runner):
+
+                async def is_done() -> bool:
+                    return any(r.completed_at and r.user_id for r in await store.runs.list_runs(job="consolidation"))
+
+                await eventually(is_done)
+                await asyncio.sleep(0.2)
+                assert await runner._make_due_round() == Round()  # as one would that slept meanwhile
+
+        assert len(await store.runs.list_runs(user_id="ann", job="consolidation")) == 1
 
     async def test_a_new_installation_waits_for_the_first_time(self, store: PostgresStore, redis: RedisStore):
         await live(store)
@@ -373,6 +520,23 @@ class TestCleanup:
 
         left = {memory.content for memory in await store.get_memories("ann") if memory.importance > 0.65}
         assert left == set()
+
+    async def test_questions_that_don_t_come_up_any_more_go(
+        self, store: PostgresStore, runner: ConsolidationRunner, server: ScriptedOpenAI, connect: Connect
+    ):
+        await live(store)
+        server.answer_with(lambda _: Answer.chat("I see."))
+        await runner.run_for_user("ann")
+
+        async def count() -> int:
+            async with connect() as connection:
+                return await connection.fetchval("SELECT count(*) FROM questions")
+
+        assert await count() == 2
+        await runner.cleanup.remove_expired(now=utc_now() + 12 * WEEK)
+        assert await count() == 2
+        await runner.cleanup.remove_expired(now=utc_now() + 13 * WEEK)
+        assert await count() == 0
 
     async def test_expired_working_memory_goes(
         self, store: PostgresStore, redis: RedisStore, runner: ConsolidationRunner, raw_redis: Redis

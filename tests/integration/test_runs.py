@@ -2,32 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 import uuid_utils.compat as uuid7
 
-from cortex_core import Memory, MemoryStatus, PostgresConfig, PostgresStore
+from cortex_core import Memory, MemoryStatus, PostgresStore
 from cortex_core.consolidation.runs import RunKeeper
 from cortex_core.errors import InvalidInputError, LeaseLostError, NotFoundError
 from cortex_core.models import Run, RunStatus, utc_now
 from cortex_core.stores.postgres.leases import Lease
 from cortex_core.stores.postgres.runs import ChangeKind, note_changes
-from tests.harness import Connect, ScriptedEmbedder, eventually
+from tests.harness import Connect, eventually
 
 MINUTE = timedelta(minutes=1)
 WHEN = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    await store.vectors.open_space(ScriptedEmbedder.model, ScriptedEmbedder.dimensions)
-    yield store
-    await store.close()
 
 
 async def expire(connect: Connect) -> None:
@@ -153,6 +143,21 @@ class TestKeeper:
         assert (runs["killed"].status, runs["killed"].error) == (RunStatus.FAILED, "The process that did it ended.")
         assert runs["of another"].status is RunStatus.RUNNING
 
+    async def test_also_what_is_nobody_s_own_each_job_by_itself(self, store: PostgresStore, connect: Connect):
+        for job in ("a round", "a project", "another project"):
+            lease = await store.leases.take("", job, lasts=MINUTE)
+            await store.runs.log(Run(job=job, epoch=lease.epoch))
+        await expire(connect)
+
+        for _ in range(3):  # epochs of their own
+            async with RunKeeper(store).holding("", job="another project"):
+                runs = {run.job: run.status for run in await store.runs.list_runs()}
+        assert runs == {
+            "a round": RunStatus.RUNNING,
+            "a project": RunStatus.RUNNING,
+            "another project": RunStatus.FAILED,
+        }
+
 
 class TestLog:
     async def test_runs_are_listed_the_latest_first(self, store: PostgresStore):
@@ -216,7 +221,8 @@ class TestUndoing:
             await store.store(memory)
         was = {m.id: await store.get("ann", m.id) for m in (archived, superseded, changed)}
         async with connect() as connection:
-            ended, learned = await add_fact(connection, "Lyon", ended=True), await add_fact(connection, "Oslo")
+            ended = await add_fact(connection, "Lyon", archived.id, ended=True)
+            learned = await add_fact(connection, "Oslo", changed.id)
         run = await a_run(store)
         await note(store, run, ChangeKind.MEMORY_ARCHIVED, archived.id, status="active")
         await note(store, run, ChangeKind.MEMORY_SUPERSEDED, superseded.id, status="active")
@@ -244,9 +250,11 @@ class TestUndoing:
         assert (await store.runs.list_runs())[0].undone_at is not None
 
     async def test_a_fact_that_was_learned_since_stays(self, store: PostgresStore, connect: Connect):
+        told = Memory(user_id="ann", content="told", created_at=WHEN)
+        await store.store(told)
         async with connect() as connection:
-            ended = await add_fact(connection, "Lyon", ended=True)
-            await add_fact(connection, "Rome")
+            ended = await add_fact(connection, "Lyon", told.id, ended=True)
+            await add_fact(connection, "Rome", told.id)
         run = await a_run(store)
         await note(store, run, ChangeKind.FACT_ENDED, ended)
 
@@ -273,8 +281,16 @@ class TestUndoing:
             with pytest.raises(NotFoundError):
                 await store.runs.undo(person, run_id)
 
+    async def test_what_changed_nothing_can_t_be_taken_back(self, store: PostgresStore):
+        run = await a_run(store)
+
+        with pytest.raises(InvalidInputError, match="changed nothing"):
+            await store.runs.undo("ann", run.id)
+        assert (await store.runs.list_runs())[0].undone_at is None
+
     async def test_two_at_once_undo_it_once(self, store: PostgresStore):
         run = await a_run(store)
+        await note(store, run, ChangeKind.MEMORY_ADDED, uuid7.uuid7())
 
         results = await asyncio.gather(*[store.runs.undo("ann", run.id) for _ in range(5)], return_exceptions=True)
 
@@ -294,7 +310,7 @@ async def note(store: PostgresStore, run: Run, kind: ChangeKind, target: UUID, *
         await note_changes(connection, run.id, "ann", kind, [target], [json.dumps(before)])
 
 
-async def add_fact(connection, value: str, *, ended: bool = False) -> UUID:
+async def add_fact(connection, value: str, memory_id: UUID, *, ended: bool = False) -> UUID:
     fact_id = uuid7.uuid7()
     await connection.execute(
         "INSERT INTO identity_facts (user_id, id, attribute, value, value_key, confidence, audience, source, "
@@ -306,4 +322,5 @@ async def add_fact(connection, value: str, *, ended: bool = False) -> UUID:
         WHEN,
         ended,
     )
+    await connection.execute("INSERT INTO evidence VALUES ('ann', $1, $2)", fact_id, memory_id)
     return fact_id

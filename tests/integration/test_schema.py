@@ -1,6 +1,7 @@
 """Migrations: forward only, each once, each all or nothing."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from asyncpg.types import ServerVersion
+from pydantic import JsonValue
 
 from cortex_core import (
     MemoryConfig,
@@ -18,6 +20,7 @@ from cortex_core import (
     StoreUnavailableError,
     migrate,
 )
+from cortex_core.knowledge.identity import key_of
 from cortex_core.stores.embedded import EmbeddedServers
 from cortex_core.stores.schema import Migration, load_migrations
 from tests.conftest import administer, url_of
@@ -61,6 +64,25 @@ async def test_only_what_is_missing_is_applied(empty_database: str, connect: Con
 
     assert await migrate(empty_database, [first, second]) == [second]
     assert {"one", "two"} <= await tables(connect)
+
+
+SAID_BEFORE = (
+    "tea", "St. Louis", "Café_au lait!", "The  Hague", "O’Brien", "Москва", "東京、大阪", "Weiß", "¡¿", "the",
+    "A b, " * 99, 3, -1.5, True, None, [], ["b", "A."], {"b": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", SAID_BEFORE)
+async def test_facts_from_before_are_found_by_their_values(empty_database: str, connect: Connect, value: JsonValue):
+    await migrate(empty_database, OWN[:3])
+    async with connect() as connection:
+        await connection.execute(
+            "INSERT INTO identity_facts (user_id, id, attribute, value, confidence, audience, source, valid_from) "
+            "VALUES ('ann', gen_random_uuid(), 'it', $1::text::jsonb, 1, 'owner', 'profile', now())",
+            json.dumps(value),
+        )
+        await migrate(empty_database)
+        assert await connection.fetchval("SELECT value_key FROM identity_facts") == key_of(value)
 
 
 async def test_a_file_that_was_changed_afterwards_is_refused(empty_database: str):

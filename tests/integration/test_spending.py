@@ -2,26 +2,21 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from cortex_core.config import PostgresConfig
+from cortex_core.config import ConsolidationConfig, PostgresConfig
+from cortex_core.consolidation.cleanup import Cleanup
+from cortex_core.models import Reservation
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.spending import Spending
+from cortex_core.stores.redis import RedisStore
 from tests.harness import Connect
 
 TODAY = date(2026, 3, 1)
-
-
-@pytest.fixture
-async def postgres(postgres_config: PostgresConfig) -> AsyncIterator[PostgresStore]:
-    store = PostgresStore(postgres_config)
-    await store.connect()
-    yield store
-    await store.close()
+MONTH = timedelta(days=30)
 
 
 @pytest.fixture
@@ -39,6 +34,22 @@ async def reserve(
     daily_tokens: int = 1_000,
     daily_dollars: float = 1.0,
 ) -> bool:
+    return (
+        await ask_for(spending, tokens, dollars, account, day, daily_tokens=daily_tokens, daily_dollars=daily_dollars)
+        is Reservation.MADE
+    )
+
+
+async def ask_for(
+    spending: Spending,
+    tokens: int,
+    dollars: float = 0.0,
+    account: str = "1",
+    day: date = TODAY,
+    *,
+    daily_tokens: int = 1_000,
+    daily_dollars: float = 1.0,
+) -> Reservation:
     return await spending.reserve(
         day, account, tokens=tokens, dollars=dollars, daily_tokens=daily_tokens, daily_dollars=daily_dollars
     )
@@ -82,6 +93,24 @@ async def test_the_first_request_of_a_day_is_measured_too(
     assert await row_of(connect) is None
 
 
+async def test_what_others_set_aside_is_told_from_what_is_spent(spending: Spending) -> None:
+    assert await reserve(spending, 600)
+    assert await ask_for(spending, 500) is Reservation.PENDING
+    assert await ask_for(spending, 1, dollars=2.0) is Reservation.REFUSED
+    assert await ask_for(spending, 1_001) is Reservation.REFUSED
+    await spending.settle(TODAY, "1", tokens=600, dollars=0.0, usage=(100, 100), cost=0.75, calls=1)
+    assert await ask_for(spending, 500, 0.5) is Reservation.REFUSED
+    assert await reserve(spending, 500, dollars=0.25)
+    assert await ask_for(spending, 301) is Reservation.PENDING
+    assert await ask_for(spending, 801) is Reservation.REFUSED
+
+
+async def test_of_a_days_first_requests_none_takes_the_budget_for_used_up(spending: Spending) -> None:
+    outcomes = await asyncio.gather(*(ask_for(spending, 600, account=str(n // 8)) for n in range(80)))
+    assert outcomes.count(Reservation.MADE) == 10
+    assert outcomes.count(Reservation.PENDING) == 70
+
+
 async def test_no_cap_is_none(spending: Spending) -> None:
     for _ in range(2):
         assert await reserve(spending, 10**9, dollars=10**6, daily_tokens=0, daily_dollars=0.0)
@@ -104,6 +133,26 @@ async def test_what_was_set_aside_before_midnight_is_given_back_to_its_day(
     await spending.settle(TODAY, "1", tokens=1_000, dollars=0.0, usage=(10, 10), cost=0.0, calls=1)
     assert (await row_of(connect))["reserved_tokens"] == 0
     assert (await row_of(connect, day=TODAY + timedelta(days=1)))["reserved_tokens"] == 1_000
+
+
+async def test_after_a_while_nobody_can_tell_whose_direct_messages_it_was(
+    spending: Spending, postgres: PostgresStore, redis: RedisStore, connect: Connect
+) -> None:
+    cleanup = Cleanup(ConsolidationConfig(), redis, postgres)
+    for account in ("owner:ann", "owner:ben", "7"):
+        for day in (TODAY - timedelta(days=1), TODAY):
+            assert await reserve(spending, 10, account=account, day=day)
+            await spending.settle(day, account, tokens=10, dollars=0.0, usage=(3, 2), cost=0.25, calls=1)
+
+    for _ in range(2):
+        await cleanup.remove_expired(now=datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC) + MONTH)
+
+    async with connect() as connection:
+        rows = await connection.fetch("SELECT day, account, calls, input_tokens, cost_usd FROM llm_spending")
+    assert {tuple(row) for row in rows} == {
+        (TODAY - timedelta(days=1), "", 2, 6, 0.5), (TODAY - timedelta(days=1), "7", 1, 3, 0.25),
+        *((TODAY, account, 1, 3, 0.25) for account in ("owner:ann", "owner:ben", "7")),
+    }  # fmt: skip
 
 
 async def test_a_hundred_at_once_set_aside_no_more_than_the_cap(spending: Spending, connect: Connect) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 import redis.asyncio as redis
 
 from cortex_core import ConsolidationConfig, MemoryConfig, MemoryManager
 from cortex_core.consolidation.compaction import CompactionJob
+from cortex_core.consolidation.patterns import Pattern
 from cortex_core.stores.journal import Entry
 from cortex_core.stores.keys import JOURNAL
 from tests.isolation.walls import ScatteringEmbedder
@@ -17,9 +19,9 @@ from tests.isolation.walls import ScatteringEmbedder
 T = TypeVar("T")
 
 _TABLES = (
-    "contradictions, derivations, changes, consolidation_runs, leases, corrections, evidence, identity_facts, "
-    "memory_pieces, memories, sessions, tombstones, forgotten_contents, owners, common_words, channels, "
-    "project_invitations, project_members, projects"
+    "contradictions, derivations, changes, consolidation_runs, questions, leases, corrections, evidence, "
+    "identity_facts, memory_pieces, memories, sessions, tombstones, forgotten_contents, owners, common_words, "
+    "channels, project_invitations, project_members, projects"
 )
 
 
@@ -81,12 +83,19 @@ class Arena:
         await job.compact_user(owner, older_than_days=0, now=datetime.now(UTC) + timedelta(days=14))
         await self.memory.flush()
 
-    async def list_summaries(self, owner: str) -> list[asyncpg.Record]:
+    async def draw(self, owner: str, fact: str, evidence: Sequence[UUID]) -> None:
+        """Keep what memories show, as a language model may find it."""
+        pattern = Pattern(category="behavior", fact=fact, confidence=1.0, evidence=tuple(evidence))
+        await self.memory.consolidation.pattern_extractor.apply_patterns(owner, [pattern])
+
+    async def list_drawn(self, owner: str, source: str) -> list[asyncpg.Record]:
+        """Return the memories that were drawn from others, with those."""
         return await self._postgres.fetch(
             "SELECT m.id, m.content, m.audience, m.project_id, array_agg(d.source_id) AS sources "
             "FROM memories AS m JOIN derivations AS d ON d.user_id = m.user_id AND d.derived_id = m.id "
-            "WHERE m.user_id = $1 AND m.source = 'compaction' GROUP BY m.user_id, m.id",
+            "WHERE m.user_id = $1 AND m.source = $2 GROUP BY m.user_id, m.id",
             owner,
+            source,
         )
 
     async def empty_redis(self) -> None:

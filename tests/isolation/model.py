@@ -79,6 +79,8 @@ class Said:
         attribute: Of the identity, if that is what it states.
         sources: What it summarises, if it is a summary.
         is_archived: Whether a summary stands for it.
+        proof: What shows it, if it is a pattern.
+        is_let: Whether its owner decided where it may be heard.
     """
 
     owner: str
@@ -94,6 +96,8 @@ class Said:
     is_retired: bool = False
     sources: list["Said"] = field(default_factory=list)
     is_archived: bool = False
+    proof: list["Said"] = field(default_factory=list)
+    is_let: bool = False
 
 
 @dataclass
@@ -157,8 +161,13 @@ class World:
             for said in self.said
             if said.owner == place.person
             and not said.is_retired
-            and (place.room is None or (said.team is None and self.reaches(said.reach, place.room)))
+            and (place.room is None or (said.team is None and self._may_tell(said, place.room)))
         ]
+
+    def _may_tell(self, said: Said, room: Room) -> bool:
+        """Whether a memory may be heard in a room, and all that shows it, unless its owner decided otherwise."""
+        shown = [] if said.is_let else said.proof
+        return all(self.reaches(one.reach, room) for one in (said, *shown))
 
     def shared(self, place: Place, *, channel: str | None, team: str | None = None) -> list[Said]:
         """Return which memories of projects may surface in a place, if a channel or a project is named."""
@@ -169,6 +178,7 @@ class World:
             said
             for said in self.said
             if not said.is_retired
+            and all(one.team == said.team for one in said.proof)
             and self.is_live_member(place.person, said.team)
             and team in (None, said.team)
             and (place.room is None or linked == said.team)
@@ -194,6 +204,7 @@ class World:
             if said not in self.said:
                 continue
             self.end_summary(said)
+            self.end_proof(said, fewest=1)
             self.said.remove(said)
             self.gone.append(said)
             self.forget(*(source for source in said.sources if source.is_archived))
@@ -203,6 +214,7 @@ class World:
     def reword(self, said: Said, text: str) -> None:
         """Let a memory say something else: in its project if its owner is still there, and no further than before."""
         self.end_summary(said)
+        self.end_proof(said, fewest=2)
         said.text, said.is_pending, said.is_retired = text, True, False
         is_narrowed = self.wishes[said.owner].keeps_private and said.reach != OWNER_ONLY
         if is_narrowed:
@@ -212,14 +224,19 @@ class World:
 
     def retire(self, said: Said) -> None:
         self.end_summary(said)
+        self.end_proof(said, fewest=2)
         said.is_retired = True
         if said.attribute is not None:
             self.identity.pop((said.owner, said.attribute), None)
 
     def let_reach(self, said: Said, reach: Reach) -> None:
-        """Let a memory be heard there; a fact that rests on it goes no further than that."""
+        """Let a memory be heard there; what rests on it goes no further than that."""
         self.end_summary(said)
-        said.reach = reach
+        said.reach, said.is_let = reach, True
+        for pattern in [s for s in self.said if said in s.proof]:
+            pattern.reach = _narrower(pattern.reach, reach)
+            if reach == OWNER_ONLY:
+                pattern.team = None
         if reach == OWNER_ONLY:
             said.team, said.may_be_out_of_team = None, False
         key = (said.owner, said.attribute or "")
@@ -239,6 +256,13 @@ class World:
             self.said.remove(summary)
             for source in summary.sources:
                 source.is_archived = False
+
+    def end_proof(self, said: Said, *, fewest: int) -> None:
+        """Let a memory show nothing any more: patterns that fewer show than that are gone."""
+        for pattern in [s for s in self.said if said in s.proof]:
+            pattern.proof.remove(said)
+            if len(pattern.proof) < fewest:
+                self.said.remove(pattern)
 
     def end_membership(self, person: str, team: str) -> None:
         """Let what is still on its way to a project be told to it or not, as it comes."""

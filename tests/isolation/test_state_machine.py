@@ -6,7 +6,7 @@ ISOLATION_SEED repeats a run.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -553,6 +553,13 @@ class Isolation(Stage):
             self._attempt(self.memory.forget_source(said.source, owner=owner), None)
             self.world.forget(said)
 
+    @rule(who=person, where=anywhere)
+    def forgets_what_was_said_there(self, who: int, where: int | None):
+        reach = self._reach(self._room(where))
+        those = [s for s in self.world.said if (s.owner, s.reach) == (PEOPLE[who], reach) and s.source]
+        self._attempt(self.memory.forget(PEOPLE[who], [said.id for said in those]), None)
+        self.world.forget(*those)
+
     @rule(who=person)
     def forgets_everything(self, who: int):
         self._attempt(self.memory.forget_everything(PEOPLE[who]), None)
@@ -634,7 +641,7 @@ class Isolation(Stage):
         await self._settle()
         await self.arena.compact(who)
         by_id = {said.id: said for said in self.world.said}
-        for row in await self.arena.list_summaries(who):
+        for row in await self.arena.list_drawn(who, "compaction"):
             if row["id"] in by_id:
                 continue
             sources = [by_id[memory_id] for memory_id in row["sources"]]
@@ -642,6 +649,40 @@ class Isolation(Stage):
             assert (row["audience"], row["project_id"]) == (str(audience_of(reach)), team)
             assert not any(said.is_retired or said.is_archived for said in sources)
             self.world.summarise(Said(who, row["content"], reach, team, row["id"], is_pending=False, sources=sources))
+
+    @rule(who=person, where=room, subject=pick, is_private_first=yes)
+    def has_a_habit(self, *, who: int, where: int, subject: int, is_private_first: bool):
+        """What somebody says in a room and in private shows the same."""
+        places = [self._place(who, where), Place(PEOPLE[who], None)]
+        self.run(self._have_habit(sorted(places, key=lambda p: (p.room is None) is not is_private_first), subject))
+
+    async def _have_habit(self, places: Sequence[Place], subject: int) -> None:
+        for place in places:
+            if not self._is_stored(place.person, place.room):
+                return
+            await self._tell(place, subject)
+            await self._tell(place, subject)
+        await self._settle()
+        who = places[0].person
+        for first in [said for said in self.world.said if said.owner == who][-len(places) * 2 :: 2]:
+            shown_by = [
+                said.id
+                for said in self.world.said
+                if (said.owner, said.reach, said.team) == (who, first.reach, first.team) and said.source
+            ]
+            await self.arena.draw(who, f"often talks about the {subject % 2}", shown_by[-2:])
+        await self._note_patterns(who)
+
+    async def _note_patterns(self, who: str) -> None:
+        by_id = {said.id: said for said in self.world.said}
+        for row in await self.arena.list_drawn(who, "consolidation"):
+            proof = [by_id[memory_id] for memory_id in row["sources"]]
+            if row["id"] in by_id:
+                by_id[row["id"]].proof = proof
+                continue
+            [(reach, team)] = {(said.reach, said.team) for said in proof}
+            assert (row["audience"], row["project_id"]) == (str(audience_of(reach)), team)
+            self._note(Said(who, row["content"], reach, team, row["id"], is_pending=False, proof=proof))
 
     @rule(is_large=yes)
     def keeps_up(self, *, is_large: bool):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_core import Audience, InvalidInputError
+from cortex_core.audience import is_persons_account
 
 OWNER, ANYWHERE = Audience.owner(), Audience.everywhere()
 GUILD, OTHER_GUILD = Audience.guild(1), Audience.guild(2)
@@ -52,6 +53,15 @@ def test_nobody_but_the_owner_hears_what_was_said_privately(place: Audience, sai
 def test_what_is_not_an_audience_is_refused(text: str):
     with pytest.raises(InvalidInputError):
         Audience.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("place", "account"),
+    [(OWNER, "owner:42"), (ANYWHERE, "owner:42"), (GUILD, "1"), (STAFF, "1"), (Audience.channel(0, 10), "owner:42")],
+)
+def test_a_server_pays_for_all_that_is_said_in_it_and_elsewhere_everybody_for_themselves(place: Audience, account: str):
+    assert place.account_of("42") == account
+    assert is_persons_account(account) == (place not in {GUILD, STAFF})
 
 
 def test_an_unreadable_audience_is_heard_by_the_owner_only():

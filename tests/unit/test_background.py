@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from cortex_core import StoreUnavailableError
-from cortex_core.background import BackgroundLoop
+from cortex_core.background import BackgroundLoop, WriteBehind
 from tests.harness import eventually
 
 
@@ -93,3 +93,37 @@ async def test_it_ends_although_a_library_swallows_the_cancellation(who: str):
     await asyncio.wait_for(loop.close(), 20)
 
     assert steps == 1
+
+
+class Notebook(WriteBehind):
+    def __init__(self) -> None:
+        super().__init__("notes", seconds=0.01)
+        self.pending, self.written, self.is_away = 0, 0, False
+
+    async def flush(self) -> None:
+        if self.is_away:
+            raise StoreUnavailableError("away")
+        self.written, self.pending = self.written + self.pending, 0
+
+
+async def test_what_is_gathered_is_written_now_and_then_and_at_the_end():
+    notes = Notebook()
+    notes.start()
+    notes.pending = 3
+    await eventually(lambda: notes.written == 3)
+    await notes._loop.close()
+    notes.pending = 2
+
+    await notes.close()
+
+    assert (notes.pending, notes.written) == (0, 5)
+
+
+async def test_closing_does_not_wait_for_a_store_that_is_away():
+    notes = Notebook()
+    notes.start()
+    notes.pending, notes.is_away = 1, True
+
+    await asyncio.wait_for(notes.close(), 1)
+
+    assert (notes.pending, notes.written) == (1, 0)

@@ -36,8 +36,8 @@ def test_numbers_alone_are_no_named_day():
     assert read_day("27/3", named=True) is None
 
 
-@given(st.dates(date(1900, 1, 1), date(2099, 12, 31)), st.booleans())
-def test_what_is_shown_is_read_as_what_was_kept(day: date, has_year: bool):
+@given(day=st.dates(date(1900, 1, 1), date(2099, 12, 31)), has_year=st.booleans())
+def test_what_is_shown_is_read_as_what_was_kept(day: date, *, has_year: bool):
     kept = f"{day:%Y-%m-%d}" if has_year else f"--{day:%m-%d}"
 
     assert read_day(day_in_words(kept)) == kept

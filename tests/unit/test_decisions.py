@@ -14,7 +14,7 @@ from cortex_core.knowledge.decisions import Decision, Held, Outcome, Said, decid
 from cortex_core.providers.analysis import ClaimKind
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-CORRECTS, ENDS = ClaimKind.CORRECTS, ClaimKind.ENDS
+CORRECTS, ENDS, WITHDRAWS = ClaimKind.CORRECTS, ClaimKind.ENDS, ClaimKind.WITHDRAWS
 
 
 def day(number: float) -> datetime:
@@ -32,6 +32,10 @@ def held(value: object, at: float = 1, *, has_many: bool = False, **fields: obje
         uuid4(), value, has_many, bool(fields.pop("is_by_hand", False)), day(at), day(fields.pop("since", at)),
         None if closed is None else day(closed), **fields,
     )  # fmt: skip
+
+
+def taken_back(value: object, since: float, *, at: float, **fields: object) -> Held:
+    return held(value, since, closed=since, taken_back_at=day(at), **fields)
 
 
 @dataclass
@@ -56,12 +60,14 @@ class Book:
             case _:
                 if decision.fact and decision.valid_to:
                     self._change(decision.fact, closed_at=max(decision.valid_to, claim.said_at))
+                if old := decision.restored:
+                    self.facts.append(replace(old, id=uuid4(), closed_at=None, supersedes=decision.fact.id))
                 if decision.valid_from:
                     closed_at = decision.valid_to if decision.fact is None else None
                     self.facts.append(
                         Held(
                             uuid4(), claim.value, has_many, claim.is_by_hand, claim.said_at, decision.valid_from,
-                            closed_at, claim.evidence,
+                            closed_at, claim.evidence, decision.fact.id if decision.fact else None,
                         )
                     )  # fmt: skip
         return decision
@@ -88,6 +94,12 @@ class Book:
         ([held("Oslo", closed=7)], said("location", "Rome", 5), Outcome.OUTDATED),
         ([held("Oslo", closed=7)], said("location", "Oslo", 5), Outcome.SAME),
         ([held("Oslo", closed=4), held("Rome", 4)], said("location", "Oslo", 5), Outcome.SUPERSEDES),
+        # What a person took back
+        ([taken_back("Oslo", 1, at=7)], said("location", "Oslo", 5), Outcome.SAME),
+        ([taken_back("Oslo", 1, at=7)], said("location", "Oslo", 8), Outcome.NEW),
+        ([taken_back("Oslo", 1, at=7)], said("location", "Rome", 5), Outcome.NEW),
+        ([taken_back("Rex", 1, at=7, has_many=True)], said("pets", "Rex", 5), Outcome.SAME),
+        ([taken_back("May", 1, at=7), held("June")], said("birthday", "May", 5), Outcome.SAME),
         # What a life doesn't change
         ([held("May")], said("birthday", "June"), Outcome.ASKS),
         ([held("May", 9)], said("birthday", "June", 5), Outcome.ASKS),
@@ -128,6 +140,12 @@ class Book:
         ([held("nurse")], said("job", "", kind=ENDS), Outcome.ENDS),
         ([held("nurse")], said("job", "baker", kind=ENDS), Outcome.IGNORED),
         ([], said("job", "nurse", kind=ENDS), Outcome.IGNORED),
+        # Taken back
+        ([held("nurse")], said("job", "nurse", kind=WITHDRAWS), Outcome.WITHDRAWN),
+        ([held("Rex", has_many=True)], said("pets", "Miso", kind=WITHDRAWS), Outcome.IGNORED),
+        ([held("nurse", closed=4)], said("job", "nurse", kind=WITHDRAWS), Outcome.IGNORED),
+        ([held("nurse", 9)], said("job", "nurse", 5, kind=WITHDRAWS), Outcome.IGNORED),
+        ([held("nurse", is_by_hand=True)], said("job", "nurse", kind=WITHDRAWS), Outcome.IGNORED),
     ],
     ids=lambda value: f"{value.attribute}={value.value}" if isinstance(value, Said) else None,
 )
@@ -142,6 +160,16 @@ def test_a_correction_holds_for_all_the_time_and_a_change_from_when_it_was_said(
 
     assert (corrected.fact, corrected.valid_from, corrected.valid_to) == (wrong, day(1), day(1))
     assert (moved.valid_from, moved.valid_to) == (day(5), day(5))
+
+
+def test_what_is_withdrawn_held_at_no_time_and_what_it_replaced_holds_again():
+    old = held("Oslo", 1, closed=5)
+    joke = held("Rome", 5, since=-900, supersedes=old.id)
+
+    decision = decide(said("location", "Rome", 6, kind=WITHDRAWS), [old, joke])
+
+    assert (decision.fact, decision.valid_from, decision.valid_to) == (joke, None, day(-900))
+    assert decision.restored == old
 
 
 def test_since_when_it_holds_never_ends_a_fact_before_it_began():

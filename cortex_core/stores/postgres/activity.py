@@ -13,6 +13,7 @@ from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
 
 _SQL = load_queries("activity")
+_CENT = 0.01
 
 _COUNTED_AT_MOST = 200_000
 """Memories that are looked at to tell how many there are of each type; of more a sample stands for all."""
@@ -91,6 +92,11 @@ class Spending(Model):
     input_tokens: int
     output_tokens: int
     cost_usd: float
+
+    @property
+    def cost(self) -> str:
+        """What it cost, as people read it: whatever isn't nothing doesn't look like nothing."""
+        return "less than $0.01" if 0 < self.cost_usd < _CENT else f"${self.cost_usd:,.2f}"
 
 
 class Activity:

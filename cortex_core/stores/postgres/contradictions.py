@@ -8,19 +8,19 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid7
 from asyncpg import Record
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from cortex_core.errors import AccessDeniedError, InvalidInputError, NotFoundError
 from cortex_core.models import Memory, Model, Run, RunStatus, UserId, Vector, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
-from cortex_core.stores.postgres.derivations import Derivations, describe
+from cortex_core.stores.postgres.derivations import Derivations
+from cortex_core.stores.postgres.resolving import Resolver
 from cortex_core.stores.postgres.rows import to_memory
-from cortex_core.stores.postgres.runs import ChangeKind, Runs, Undone, note_changes, undo_in
+from cortex_core.stores.postgres.runs import Runs, Undone, undo_in
 from cortex_core.stores.postgres.vectors import Vectors
 
 _SQL = load_queries("contradictions")
-_DERIVATIONS = load_queries("derivations")
 _MEMORIES = load_queries("memories")
 
 RESOLVING = "contradiction resolved"
@@ -81,6 +81,16 @@ class Comparable:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAbout:
+    """Two values of which an owner was asked which is right, of an attribute of theirs or of somebody else's."""
+
+    subject: str
+    attribute: str
+    held: JsonValue
+    said: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What somebody decides about a pair.
 
@@ -124,6 +134,11 @@ class Contradictions:
         async with self._pool.connection() as connection:
             return [row["id"] for row in await connection.fetch(_SQL["projects_of"], user_id)]
 
+    async def list_asked(self, user_id: str) -> list[AskedAbout]:
+        """Return what an owner is asked about, or was."""
+        async with self._pool.reading_as(user_id) as connection:
+            return [AskedAbout(**row) for row in await connection.fetch(_SQL["list_asked"], user_id)]
+
     async def list_known(self, memories: Sequence[Memory]) -> set[frozenset[UUID]]:
         """Return those pairs of the memories that were ever flagged."""
         owners, ids = [memory.user_id for memory in memories], [memory.id for memory in memories]
@@ -136,7 +151,7 @@ class Contradictions:
     ) -> bool:
         """Note that two memories can't both be true, within a transaction, and tell whether that is news.
 
-        It isn't where one of them doesn't hold any more, or left the project.
+        It isn't where one of them doesn't hold any more, or left the project, or their owner is asked about them.
         """
         return (
             await connection.fetchval(
@@ -180,7 +195,8 @@ class Contradictions:
         Raises:
             InvalidInputError: Somebody has decided it.
         """
-        async with self._pool.connection() as connection:
+        async with self._pool.transaction() as connection:
+            await connection.execute(_SQL["lock"], person, contradiction_id)  # that nobody leaves it in between
             if await connection.fetchval(_SQL["claim"], person, contradiction_id, lasts):
                 return None
             claimant: str | None = await connection.fetchval(_SQL["get_claimant"], person, contradiction_id)
@@ -234,20 +250,21 @@ class Contradictions:
 
     async def _carry_out(self, connection: Connection, run: Run, found: Contradiction, decision: Decision) -> None:
         a, b = (found.owner_a, found.memory_a), (found.owner_b, found.memory_b)
+        resolver = Resolver(connection, run.id, decision.by)
         match decision.resolution:
             case Resolution.A_WINS:
-                await _supersede(connection, run, b, utc_now())
+                await resolver.let_lose(*b)
             case Resolution.B_WINS:
-                await _supersede(connection, run, a, utc_now())
+                await resolver.let_lose(*a)
             case Resolution.MERGE:
-                if found.owner_a != found.owner_b or decision.merged is None:
+                merged, both = decision.merged, [found.memory_a, found.memory_b]
+                if found.owner_a != found.owner_b or merged is None:
                     raise InvalidInputError(_TWO_PEOPLE)
-                if not await self._derivations.add(connection, decision.merged, [a[1], b[1]], run_id=run.id):
+                if not await self._derivations.add(connection, merged, both, run_id=run.id):
                     raise InvalidInputError("The merged memory can't be stored: it was forgotten, or left its project.")
-                for memory in (a, b):
-                    await _supersede(connection, run, memory, utc_now())
+                await resolver.merge(found.owner_a, both, merged.id)
             case Resolution.CHANGED:
-                await _change(connection, run, a, b, decision.changed_on or utc_now())
+                await resolver.change(a, b, decision.changed_on or utc_now())
             case Resolution.BOTH_VALID:
                 pass
 
@@ -255,25 +272,6 @@ class Contradictions:
         async with self._pool.connection() as connection:
             rows = await connection.fetch(_SQL[query], whose, limit, self._vectors.model_id)
         return [Comparable(to_memory(row), row["embedding"].to_numpy().astype("float32")) for row in rows]
-
-
-async def _supersede(connection: Connection, run: Run, memory: tuple[str, UUID], at: datetime) -> None:
-    """Let a memory hold no more, nor the facts that rest on it alone."""
-    owner, memory_id = memory
-    [before] = await connection.fetch(_DERIVATIONS["lock"], owner, [memory_id])
-    await connection.execute(_SQL["supersede"], owner, memory_id, at)
-    await note_changes(connection, run.id, owner, ChangeKind.MEMORY_SUPERSEDED, [memory_id], [describe(before)])
-    facts = [row["id"] for row in await connection.fetch(_SQL["end_facts"], owner, memory_id, at)]
-    await note_changes(connection, run.id, owner, ChangeKind.FACT_ENDED, facts)
-
-
-async def _change(connection: Connection, run: Run, a: tuple[str, UUID], b: tuple[str, UUID], on: datetime) -> None:
-    """Let the older memory hold until then, and the newer one from then on."""
-    rows = {memory: (await connection.fetch(_DERIVATIONS["lock"], memory[0], [memory[1]]))[0] for memory in (a, b)}
-    older, newer = sorted((a, b), key=lambda memory: (rows[memory]["created_at"], memory[1]))
-    await _supersede(connection, run, older, on)
-    await connection.execute(_SQL["begin"], *newer, on)
-    await note_changes(connection, run.id, newer[0], ChangeKind.MEMORY_CHANGED, [newer[1]], [describe(rows[newer])])
 
 
 def _to_contradiction(row: Record) -> Contradiction:

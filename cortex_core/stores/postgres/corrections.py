@@ -40,6 +40,7 @@ class Correction(Model):
         said: What was said against it.
         memory_id: In which memory.
         valid_from: Since when that holds, if it does.
+        run_id: What the answer changed, as long as that is not taken back.
     """
 
     id: UUID
@@ -55,6 +56,7 @@ class Correction(Model):
     asked_at: AwareDatetime | None = None
     answered_at: AwareDatetime | None = None
     answer: CorrectionAnswer | None = None
+    run_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,14 @@ class Askable:
     Attributes:
         cards_asked: How many cards they got so far.
         cards_answered: How many of these they answered.
-        card_sent_at: When they got the last one.
+        card_claimed_at: When somebody was to send them the last one.
         timezone: The one that they told, in their words.
     """
 
     user_id: str
     cards_asked: int
     cards_answered: int
-    card_sent_at: datetime | None
+    card_claimed_at: datetime | None
     timezone: str | None
 
 
@@ -100,19 +102,17 @@ class Corrections:
         return [Askable(**row) for row in rows]
 
     async def claim(self, who: Askable, *, now: datetime) -> list[Correction]:
-        """Note that a person is asked now, and return what about; nothing if somebody else asks at this moment."""
-        async with self._pool.transaction() as connection:
-            if await connection.fetchval(_SQL["claim_card"], who.user_id, who.card_sent_at, now) is None:
+        """Keep others from asking a person now, and return what about; nothing if somebody else does at this moment."""
+        async with self._pool.connection() as connection:
+            if await connection.fetchval(_SQL["claim_card"], who.user_id, who.card_claimed_at, now) is None:
                 return []
-            questions = [_to_correction(row) for row in await connection.fetch(_SQL["list_open"], who.user_id)]
-            await connection.execute(_SQL["mark_asked"], who.user_id, [question.id for question in questions], now)
-        return questions
+            return [_to_correction(row) for row in await connection.fetch(_SQL["list_open"], who.user_id)]
 
-    async def put_off(self, user_id: str, correction_ids: Sequence[UUID]) -> None:
-        """Take it back that somebody was asked: nothing reached them."""
+    async def mark_asked(self, user_id: str, correction_ids: Sequence[UUID], *, now: datetime) -> None:
+        """Note that a card asked somebody about these."""
         async with self._pool.transaction() as connection:
-            await connection.execute(_SQL["put_off"], user_id, correction_ids)
-            await connection.execute(_SQL["uncount_card"], user_id)
+            await connection.execute(_SQL["mark_asked"], user_id, correction_ids, now)
+            await connection.execute(_SQL["count_card"], user_id)
 
     async def count_answered(self, user_id: str, correction_id: UUID) -> None:
         """Count a person's last card as answered, once."""
@@ -132,10 +132,10 @@ async def get_correction(connection: Connection, user_id: str, correction_id: UU
 
 
 async def mark_answered(
-    connection: Connection, user_id: str, correction_id: UUID, answer: CorrectionAnswer, *, now: datetime
+    connection: Connection, user_id: str, correction_id: UUID, answer: CorrectionAnswer, *, run_id: UUID, now: datetime
 ) -> bool:
-    """Note an answer within a transaction and tell whether there was a question."""
-    return await connection.fetchval(_SQL["answer"], user_id, correction_id, answer, now) is not None
+    """Note an answer, and the run that carries it out, within a transaction and tell whether there was a question."""
+    return await connection.fetchval(_SQL["answer"], user_id, correction_id, answer, now, run_id) is not None
 
 
 def _to_correction(row: Record) -> Correction:

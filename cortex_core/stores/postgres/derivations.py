@@ -1,6 +1,5 @@
 """What is drawn from memories: summaries, patterns and merged memories, each with its sources."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,21 +9,19 @@ from uuid import UUID
 from cortex_core.attributes import normal_form
 from cortex_core.audience import Audience
 from cortex_core.late_interaction import Embedding
-from cortex_core.models import Memory, MemoryStatus
+from cortex_core.models import Memory, MemoryStatus, Vector
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
 from cortex_core.stores.postgres.erasure import PATIENCE_SECONDS
 from cortex_core.stores.postgres.rows import Row, to_json, to_memory
-from cortex_core.stores.postgres.runs import ChangeKind, note_changes
+from cortex_core.stores.postgres.runs import ChangeKind, describe, note_changes
 from cortex_core.stores.postgres.vectors import Vectors
 
 _SQL = load_queries("derivations")
 _FORGETTING = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
 
-
 _MOST_PATTERNS = 1000
-_SAME_FROM = 0.9  # cosine from which two patterns say the same
 
 
 class PatternOutcome(StrEnum):
@@ -32,9 +29,31 @@ class PatternOutcome(StrEnum):
 
     ADDED = "added"
     KNOWN = "known"
-    """It is there; it has the evidence too now, unless it was taken back."""
+    """It is there; it has the evidence too now, unless it was taken back, or is heard by more people than that."""
     SKIPPED = "skipped"
     """Its evidence changed meanwhile, or it was forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPattern:
+    """A pattern that was drawn before, beside one that is to be drawn.
+
+    Attributes:
+        stems: The stems of its words, without stop words.
+        vector: None from another model.
+        shared: Which share of the smaller evidence of the two both have, 0 to 1.
+        said: The stems of the evidence of both, if they share any.
+    """
+
+    id: UUID
+    category: str
+    text: str
+    audience: str
+    stems: frozenset[str]
+    vector: Vector | None
+    shared: float
+    said: frozenset[str]
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +169,14 @@ class Derivations:
         await note_changes(connection, run_id, memory.user_id, ChangeKind.MEMORY_ADDED, [memory.id])
         return True
 
+    async def list_patterns(
+        self, user_id: str, audience: Audience, project_id: str | None, *, limit: int
+    ) -> list[tuple[UUID, str]]:
+        """Return the latest patterns of a project, or of none, that an audience may hear, by id and text."""
+        async with self._pool.reading_as(user_id) as connection:
+            rows = await connection.fetch(_SQL["list_shown_patterns"], user_id, project_id, _MOST_PATTERNS)
+        return [(row["id"], row["content"]) for row in rows if audience.may_hear(row["audience"])][:limit]
+
     async def add_pattern(
         self,
         connection: Connection,
@@ -157,10 +184,13 @@ class Derivations:
         evidence_ids: Sequence[UUID],
         draw: Callable[[Sequence[Memory]], Memory],
         embedding: Embedding,
+        is_same: Callable[[KnownPattern, frozenset[str]], bool],
         *,
         run_id: UUID,
     ) -> PatternOutcome:
         """Keep a pattern, or add its evidence to the one that says the same, within a transaction.
+
+        One that more people may hear keeps to its own evidence: it goes with that, whatever fewer people heard.
 
         Args:
             connection: That of the transaction, which holds the owner's lock.
@@ -168,6 +198,8 @@ class Derivations:
             evidence_ids: The memories that show it.
             draw: Makes the memory of the evidence that still stands.
             embedding: Of its text.
+            is_same: Whether one that is there already, and that all who could hear the new one may hear, says the same;
+                it is given that one, and the stems of the new text.
             run_id: The run that does it.
         """
         rows = await connection.fetch(_SQL["hold_evidence"], user_id, evidence_ids)
@@ -175,30 +207,46 @@ class Derivations:
         if len(evidence) != len(evidence_ids) or len({(m.audience, m.project_id) for m in evidence}) != 1:
             return PatternOutcome.SKIPPED
         pattern = draw(evidence)
-        known = await connection.fetch(_SQL["list_patterns"], user_id, _MOST_PATTERNS)
-        same = next((row for row in known if self._says_the_same(row, pattern, embedding)), None)
+        same = await self._find_same(connection, pattern, evidence_ids, embedding.vector, is_same)
         if same is None:
             is_added = await self.add(connection, pattern, evidence_ids, run_id=run_id, embedding=embedding)
             return PatternOutcome.ADDED if is_added else PatternOutcome.SKIPPED
-        if same["status"] == MemoryStatus.ACTIVE:
-            await connection.execute(_SQL["add"], user_id, same["id"], evidence_ids)
+        if same.is_active and same.audience == pattern.audience:
+            await connection.execute(_SQL["add"], user_id, same.id, evidence_ids)
         return PatternOutcome.KNOWN
 
-    def _says_the_same(self, row: Row, pattern: Memory, embedding: Embedding) -> bool:
-        """Whether a pattern that is there says what a new one does, to everybody who could hear the new one."""
-        is_heard = (
-            Audience.parse(pattern.audience).may_hear(row["audience"]) and row["project_id"] == pattern.project_id
+    async def _find_same(
+        self,
+        connection: Connection,
+        pattern: Memory,
+        evidence_ids: Sequence[UUID],
+        vector: Vector,
+        is_same: Callable[[KnownPattern, frozenset[str]], bool],
+    ) -> KnownPattern | None:
+        """Return the closest pattern that says the same."""
+        rows = await connection.fetch(
+            _SQL["list_patterns"], pattern.user_id, pattern.project_id, evidence_ids, _MOST_PATTERNS
         )
-        if not is_heard:
-            return False
-        if normal_form(row["content"]) == normal_form(pattern.content):
-            return True
-        if row["embedding"] is None or row["embedding_model_id"] != self._vectors.model_id:
-            return False
-        return float(row["embedding"].to_numpy().astype("float32") @ embedding.vector) >= _SAME_FROM
+        audience = Audience.parse(pattern.audience)
+        known = [self._to_known(row, len(evidence_ids)) for row in rows if audience.may_hear(row["audience"])]
+        in_form = normal_form(pattern.content)
+        if equal := next((one for one in known if normal_form(one.text) == in_form), None):
+            return equal
+        stems = frozenset(await connection.fetchval(_SQL["stem"], pattern.content))
+        comparable = [(float(one.vector @ vector), one) for one in known if one.vector is not None]
+        closest_first = sorted(comparable, key=lambda pair: pair[0], reverse=True)
+        return next((one for _, one in closest_first if is_same(one, stems)), None)
 
-
-def describe(row: Row) -> str:
-    """Return what a memory was before a change, as `note_changes` keeps it."""
-    times = {name: row[name] and row[name].isoformat() for name in ("valid_from", "valid_to")}
-    return json.dumps({"status": row["status"], **times})
+    def _to_known(self, row: Row, count: int) -> KnownPattern:
+        is_comparable = row["embedding"] is not None and row["embedding_model_id"] == self._vectors.model_id
+        return KnownPattern(
+            id=row["id"],
+            category=row["category"] or "",
+            text=row["content"],
+            audience=row["audience"],
+            stems=frozenset(row["stems"]),
+            vector=row["embedding"].to_numpy().astype("float32") if is_comparable else None,
+            shared=row["shared"] / max(1, min(row["count"], count)),
+            said=frozenset(row["said"]),
+            is_active=row["status"] == MemoryStatus.ACTIVE,
+        )

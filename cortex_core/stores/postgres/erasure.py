@@ -12,9 +12,11 @@ from cortex_core.audience import Audience
 from cortex_core.models import MAX_VERSION, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
+from cortex_core.stores.postgres.descent import drop
 
 _SQL = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
+_SPENDING = load_queries("spending")
 
 PATIENCE_SECONDS = 60.0  # as the query `take_time` has it: a hundred thousand memories take some seconds
 _MOST_DEADLOCKS = 5
@@ -44,8 +46,8 @@ class Erasure:
         """Delete memories up to a version, what was learned from them alone, their contradictions and dead letters.
 
         Facts with other evidence stay, and may surface no further than that. What a memory had superseded stays so. A
-        summary of what is forgotten goes, and what else it stood for is active again; a summary that is forgotten
-        itself takes all that with it.
+        summary or a merged memory that retells what is forgotten goes, and what else it stood for is active again; one
+        that is forgotten itself takes all that with it.
         """
         forgotten_at = _time_of(up_to_version)
 
@@ -58,10 +60,9 @@ class Erasure:
             derived = await _list_derived(connection, user_id, meant)
             doomed = meant + derived
             await connection.execute(_SQL["bury"], user_id, meant, up_to_version, forgotten_at)
-            await connection.execute(_SQL["bring_back"], user_id, derived)
             facts = await _erase_facts_resting_on(connection, user_id, doomed, forgotten_at)
             contradictions = await connection.fetch(_SQL["delete_contradictions"], user_id, doomed)
-            await connection.execute(_SQL["delete_derived"], user_id, derived)
+            await drop(connection, user_id, derived)
             await connection.fetch(_SQL["delete_memories"], user_id, forgotten_at, meant, timeout=PATIENCE_SECONDS)
             letters = await connection.fetch(_SQL["delete_dead_letters"], user_id, memory_ids)
             await connection.execute(_SQL["forget_common_words"], user_id)
@@ -95,6 +96,8 @@ class Erasure:
             await connection.execute(_SQL["forget_common_words"], user_id)
             await connection.execute(_SQL["delete_runs"], user_id)
             await connection.execute(_SQL["delete_leases"], user_id)
+            await connection.execute(_SQL["unname_reviewer"], user_id)
+            await connection.execute(_SPENDING["unname"], Audience.owner().account_of(user_id))
             return Erased(gone, len(facts), len(contradictions), len(letters))
 
         return await self._insist(work)
@@ -127,15 +130,15 @@ async def _list_derived(connection: Connection, user_id: str, meant: Sequence[UU
 async def _erase_facts_resting_on(
     connection: Connection, user_id: str, doomed: Sequence[UUID], forgotten_at: datetime
 ) -> int:
-    """Delete the facts that lose all their evidence, narrow those that keep some, and return how many are deleted."""
+    """Delete the facts that lose all their evidence and return how many; where one may come up never grows by it."""
     bare: list[UUID] = []
     for fact in await connection.fetch(_SQL["list_touched_facts"], user_id, doomed):
         if fact["audiences_left"] is None:
             bare.append(fact["id"])
             continue
-        # With its own among them: forgetting never lets anything surface further, also where its owner narrowed it.
-        audiences = map(Audience.parse, [fact["audience"], *fact["audiences_left"]])
-        await connection.execute(_SQL["narrow_fact"], user_id, fact["id"], str(Audience.narrowest(audiences)))
+        if fact["audience"]:  # with that among them: forgetting never lets anything surface further
+            audiences = map(Audience.parse, [fact["audience"], *fact["audiences_left"]])
+            await connection.execute(_SQL["narrow_fact"], user_id, fact["id"], str(Audience.narrowest(audiences)))
     return len(await connection.fetch(_SQL["delete_facts"], user_id, forgotten_at, bare))
 
 

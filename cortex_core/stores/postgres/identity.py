@@ -14,10 +14,12 @@ from cortex_core.models import Fact, Memory, utc_now
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
 from cortex_core.stores.postgres.descent import move, withdraw
+from cortex_core.stores.postgres.evidence import end_resting_on, take_out, withdraw_resting_on
 from cortex_core.stores.postgres.rows import to_fact, to_json, to_memory
 
 _SQL = load_queries("identity")
 _MEMORIES = load_queries("memories")
+_RUNS = load_queries("runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +79,34 @@ class IdentityFacts:
         async with self._pool.reading_as(user_id) as connection:
             return [row["id"] for row in await connection.fetch(_SQL["list_statements"], user_id, attribute, key)]
 
-    async def retire_evidence(self, user_id: str, memory_id: UUID, *, at: datetime) -> bool:
-        """End a memory, and the facts that rest on it alone, at that time, and tell whether there is such a memory."""
+    async def retire_evidence(self, user_id: str, memory_id: UUID, *, at: datetime, was_wrong: bool = False) -> bool:
+        """Let a memory hold no more from a time on, and tell whether there is such a memory.
+
+        Facts that rest on it alone held until then; if it was wrong never, and what they had superseded holds again.
+        """
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
-            for fact in await connection.fetch(_SQL["list_resting_on"], user_id, memory_id):
-                if fact["rests_on_it_alone"]:
-                    await connection.execute(_SQL["end"], user_id, fact["id"], at, at)
             await withdraw(connection, user_id, [memory_id])
-            return await connection.fetchval(_MEMORIES["retire"], user_id, memory_id, at) is not None
+            if await connection.fetchval(_MEMORIES["retire"], user_id, memory_id, at) is None:
+                return False
+            await connection.execute(_RUNS["settle"], user_id, memory_id)
+            if was_wrong:
+                await withdraw_resting_on(connection, user_id, memory_id)
+            else:
+                await end_resting_on(connection, user_id, memory_id, at=at)
+            return True
 
     async def set_memory_audience(self, user_id: str, memory_id: UUID, audience: Audience) -> bool:
-        """Set where a memory, and at most what rests on it, may surface, and tell whether there is one."""
+        """Set where a memory, and at most what rests on it, may surface, and tell whether there is one.
+
+        A fact that rests on other memories as well is kept back as far: the person doesn't want it there.
+        """
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
             for fact in await connection.fetch(_SQL["list_resting_on"], user_id, memory_id):
-                narrowest = Audience.narrowest([Audience.parse(fact["audience"]), audience])
-                await connection.execute(_SQL["set_audience"], user_id, fact["id"], str(narrowest))
+                if fact["audience"] or not fact["rests_on_it_alone"]:
+                    narrowest = Audience.narrowest([*map(Audience.parse, fact["audiences"]), audience])
+                    await connection.execute(_SQL["set_audience"], user_id, fact["id"], str(narrowest))
             await move(connection, user_id, memory_id, audience)
             return await connection.fetchval(_MEMORIES["set_audience"], user_id, memory_id, str(audience)) is not None
 
@@ -157,13 +170,8 @@ async def withdraw_edited(connection: Connection, edited: Sequence[tuple[str, UU
         return
     owners, ids = [owner for owner, _ in edited], [memory_id for _, memory_id in edited]
     await connection.execute(_SQL["drop_questions"], owners, ids)
-    lost = await connection.fetch(_SQL["drop_evidence"], owners, ids)
-    if not lost:
-        return
-    facts = [row["fact_id"] for row in lost]
-    withdrawn = await connection.fetch(_SQL["withdraw"], [row["user_id"] for row in lost], facts)
-    gone = [row for row in withdrawn if row["valid_to"] is None and row["supersedes"] is not None]
-    await connection.execute(_SQL["restore"], [row["user_id"] for row in gone], [row["supersedes"] for row in gone])
+    for row in await connection.fetch(_SQL["list_reworded"], owners, ids):
+        await take_out(connection, row["user_id"], row["id"])
 
 
 async def _write(connection: Connection, memory: Memory) -> None:

@@ -16,12 +16,14 @@ from cortex_core.models import Memory, MemoryType, Run
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
 from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer, get_correction, mark_answered
+from cortex_core.stores.postgres.erasure import PATIENCE_SECONDS
 from cortex_core.stores.postgres.rows import to_memory
-from cortex_core.stores.postgres.runs import ChangeKind, Runs, note_changes
+from cortex_core.stores.postgres.runs import ChangeKind, Runs, describe, note_changes
 
 _SQL = load_queries("learning")
 _FACTS = load_queries("identity")
 _CORRECTIONS = load_queries("corrections")
+_FORGETTING = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
 
 Reader = Literal["learned", "analysed"]
@@ -45,22 +47,42 @@ class KnownFactRow:
     Attributes:
         said_at: When it was last said.
         closed_at: When that was said which ended it; None for what holds.
+        taken_back_at: When a person took back that it ever held.
+        audience: Where a person decided that it may come up; None follows what it rests on.
         evidence: The memories that it rests on.
-        audiences: Theirs, each once.
+        supersedes: The fact whose place it took.
     """
 
     id: UUID
     value: JsonValue
     has_many: bool
     confidence: float
-    audience: str
+    audience: str | None
     source: str
     valid_from: datetime
     valid_to: datetime | None
     said_at: datetime
     closed_at: datetime | None
+    taken_back_at: datetime | None
     evidence: frozenset[UUID]
-    audiences: tuple[str, ...]
+    supersedes: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaidFact:
+    """A fact that holds, as an analyst is told of it.
+
+    Attributes:
+        said_at: When it was last said.
+        is_news: Whether nothing says it but the last thing said.
+    """
+
+    subject: str
+    attribute: str
+    value: JsonValue
+    audiences: Sequence[str]
+    said_at: datetime | None
+    is_news: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +95,7 @@ class NewFact:
     key: str
     has_many: bool
     confidence: float
-    audience: str
+    audience: str | None
     source: str
     valid_from: datetime
     valid_to: datetime | None = None
@@ -91,17 +113,19 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """What one owner said to one audience and no language model read.
+    """What one owner said to one audience in one server, or outside of servers, and no language model read.
 
     Attributes:
-        waiting: How many memories that are.
-        is_due: Whether it is time to.
+        said_in: One of the places where it was said.
+        waiting: How many memories that are; of many only the first are counted.
+        is_overdue: Whether the first of them has waited too long.
     """
 
     user_id: str
     audience: str
+    said_in: str
     waiting: int
-    is_due: bool
+    is_overdue: bool
 
 
 @dataclass(slots=True)
@@ -110,12 +134,14 @@ class Ledger:
 
     Attributes:
         changed: The ids by what was done.
+        before: What was before, where it can't be told from that.
     """
 
     connection: Connection
     user_id: str
     now: datetime
     changed: dict[ChangeKind, list[UUID]] = field(default_factory=dict)
+    before: dict[UUID, str] = field(default_factory=dict)
 
     async def mark_read(self, reader: Reader, memories: Sequence[Memory]) -> set[UUID]:
         """Mark memories as read and return those that nobody had read since they were last edited."""
@@ -170,29 +196,39 @@ class Ledger:
         for row in await self.connection.fetch(_FACTS["supersede_evidence"], self.user_id, fact_id, valid_to):
             self._note(ChangeKind.MEMORY_SUPERSEDED, row["id"])
 
-    async def reinforce(self, fact_id: UUID, evidence: Sequence[UUID], *, confidence: float, audience: str) -> None:
+    async def reinforce(self, fact_id: UUID, evidence: Sequence[UUID], *, confidence: float) -> None:
         """Let a fact rest on more memories."""
-        await self.connection.execute(_SQL["reinforce"], self.user_id, fact_id, confidence, audience)
+        await self.connection.execute(_SQL["reinforce"], self.user_id, fact_id, confidence)
         await self.connection.execute(_FACTS["add_evidence"], self.user_id, fact_id, evidence)
 
     async def let_others_hold(self, fact_id: UUID) -> None:
         """Let other values hold beside this one."""
-        await self.connection.execute(_SQL["let_others_hold"], self.user_id, fact_id)
+        row = await self.connection.fetchrow(_SQL["let_others_hold"], self.user_id, fact_id)
+        if row is not None:
+            self._note(ChangeKind.FACT_CHANGED, fact_id)
+            self.before[fact_id] = describe(row)
 
-    async def ask(self, fact_id: UUID, memory_id: UUID, value: JsonValue, key: str, *, valid_from: datetime) -> None:
-        """Note that the owner is to be asked about a fact; the same question is asked once."""
+    async def ask(
+        self, fact_id: UUID, memory_id: UUID, value: JsonValue, key: str, *, valid_from: datetime, said_at: datetime
+    ) -> None:
+        """Note that the owner is to be asked about a fact: once, and only of what was said last."""
+        await self.overtake(fact_id, key, said_at=said_at)
         await self.connection.execute(
             _CORRECTIONS["ask"],
-            self.user_id, uuid7.uuid7(), fact_id, memory_id, json.dumps(value), key, valid_from, self.now,
+            self.user_id, uuid7.uuid7(), fact_id, memory_id, json.dumps(value), key, valid_from, self.now, said_at,
         )  # fmt: skip
+
+    async def overtake(self, fact_id: UUID, key: str, *, said_at: datetime) -> None:
+        """Drop the questions about what else was said against a fact before this value."""
+        await self.connection.execute(_CORRECTIONS["overtake"], self.user_id, fact_id, said_at, key)
 
     async def get_correction(self, correction_id: UUID) -> Correction | None:
         """Return a question."""
         return await get_correction(self.connection, self.user_id, correction_id)
 
-    async def mark_answered(self, correction_id: UUID, answer: CorrectionAnswer) -> bool:
-        """Note an answer and tell whether it was open."""
-        return await mark_answered(self.connection, self.user_id, correction_id, answer, now=self.now)
+    async def mark_answered(self, correction_id: UUID, answer: CorrectionAnswer, *, run_id: UUID) -> bool:
+        """Note an answer, and the run that carries it out, and tell whether it was open."""
+        return await mark_answered(self.connection, self.user_id, correction_id, answer, run_id=run_id, now=self.now)
 
     async def log(self, runs: Runs, run: Run | UUID) -> None:
         """Note what was changed as done by a run; one that isn't in the log yet is entered."""
@@ -200,7 +236,8 @@ class Ledger:
             await runs.log_in(self.connection, run)
         run_id = run.id if isinstance(run, Run) else run
         for kind, targets in self.changed.items():
-            await note_changes(self.connection, run_id, self.user_id, kind, targets)
+            before = [self.before.get(target) for target in targets]
+            await note_changes(self.connection, run_id, self.user_id, kind, targets, before)
 
     def _note(self, kind: ChangeKind, target: UUID) -> None:
         self.changed.setdefault(kind, []).append(target)
@@ -218,43 +255,45 @@ class Learning:
             rows = await connection.fetch(_SQL["list_to_learn"], limit)
         return [(to_memory(row), row["is_to_read"]) for row in rows]
 
+    async def list_awaiting_owners(self) -> list[str]:
+        """Return who said something that no language model read; whose first one is the oldest comes first."""
+        async with self._pool.transaction() as connection:
+            await connection.execute(_FORGETTING["take_time"])
+            rows = await connection.fetch(_SQL["list_awaiting_owners"], timeout=PATIENCE_SECONDS)
+        return [row["user_id"] for row in rows]
+
     async def list_groups(
-        self, *, at_least: int, silent_since: datetime, window: int, after: str = ""
+        self, owners: Sequence[str], *, at_least: int, silent_since: datetime, overdue_since: datetime
     ) -> list[Awaiting]:
-        """Return owners and audiences with memories that no language model read, in the order of the owners.
+        """Return what is due of what these owners said and no language model read, longest waiting first.
 
         Args:
-            at_least: So many are enough for a call.
-            silent_since: Any number is, if none came since then.
-            window: How many memories are looked at.
-            after: Those of owners that come after this one.
+            owners: Whose.
+            at_least: So many are due.
+            silent_since: Any number is, if none came since then,
+            overdue_since: or one has waited since then.
         """
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(_SQL["list_groups_to_analyse"], at_least, silent_since, window, after)
+            rows = await connection.fetch(_SQL["list_groups_to_analyse"], owners, at_least, silent_since, overdue_since)
         return [Awaiting(**row) for row in rows]
 
-    async def list_to_analyse(self, user_id: str, audience: str, limit: int) -> list[Memory]:
-        """Return the first that an owner said to an audience and no language model read."""
+    async def list_to_analyse(self, group: Awaiting, limit: int) -> list[Memory]:
+        """Return the first of what waits together."""
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(_SQL["list_to_analyse"], user_id, audience, limit)
+            rows = await connection.fetch(_SQL["list_to_analyse"], group.user_id, group.audience, group.said_in, limit)
         return [to_memory(row) for row in rows]
+
+    async def list_said(self, user_id: str, audience: str, before: datetime) -> list[SaidFact]:
+        """Return what holds by an owner's words, and what of it is news from what was last said to an audience."""
+        async with self._pool.reading_as(user_id) as connection:
+            rows = await connection.fetch(_SQL["list_said"], user_id, audience, before)
+        return [SaidFact(**row) for row in rows]
 
     async def mark_as_none(self, user_id: str, memories: Sequence[Memory], *, now: datetime) -> None:
         """Mark memories in which there is nothing to read."""
         keys = [m.id for m in memories], [m.version for m in memories]
         async with self._pool.connection() as connection:
             await connection.execute(_SQL["mark_as_none"], user_id, *keys, now)
-
-    @asynccontextmanager
-    async def claim(self, user_id: str) -> AsyncIterator[bool]:
-        """Keep other processes from asking a language model about an owner; tell whether none is doing so."""
-        async with self._pool.connection() as connection:
-            is_mine = bool(await connection.fetchval(_SQL["try_to_claim"], user_id))
-            try:
-                yield is_mine
-            finally:
-                if is_mine:
-                    await connection.execute(_SQL["give_up_claim"], user_id)
 
     @asynccontextmanager
     async def open(self, user_id: str, *, now: datetime) -> AsyncIterator[Ledger]:
@@ -265,5 +304,5 @@ class Learning:
 
 
 def _to_known(row: Record) -> KnownFactRow:
-    columns = {**row, "evidence": frozenset(row["evidence"]), "audiences": tuple(row["audiences"])}
+    columns = {**row, "evidence": frozenset(row["evidence"])}
     return KnownFactRow(**columns)

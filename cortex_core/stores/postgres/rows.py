@@ -15,7 +15,7 @@ _MEMORY_COLUMNS = (
     "supersedes", "source", "source_id", "channel_id", "position", "metadata", "version",
 )  # fmt: skip
 _FACT_COLUMNS = (
-    "id", "user_id", "subject", "attribute", "value", "has_many", "confidence", "audience", "source", "valid_from",
+    "id", "user_id", "subject", "attribute", "value", "has_many", "confidence", "source", "valid_from",
     "valid_to", "supersedes", "recorded_at", "ended_at",
 )  # fmt: skip
 
@@ -44,7 +44,8 @@ def to_memory(row: Row, **scores: Any) -> Memory:
 
 def to_fact(row: Record) -> Fact:
     """Build a fact from a row of `identity_facts`."""
-    return Fact.model_construct(**{column: row[column] for column in _FACT_COLUMNS})
+    audiences = tuple(row["audiences"])
+    return Fact.model_construct(**{column: row[column] for column in _FACT_COLUMNS}, audiences=audiences)
 
 
 def to_json(memories: Iterable[tuple[Memory, datetime | None]]) -> str:

@@ -1,11 +1,13 @@
 """Runs of background work: their log, what each changed, and how that is taken back."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
+import uuid_utils.compat as uuid7
 from asyncpg import Record
 
 from cortex_core.errors import InvalidInputError, NotFoundError
@@ -13,9 +15,11 @@ from cortex_core.models import Run, RunStatus
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Connection, Pool
 from cortex_core.stores.postgres.erasure import PATIENCE_SECONDS
+from cortex_core.stores.postgres.evidence import restore
 
 _SQL = load_queries("runs")
 _CONTRADICTIONS = load_queries("contradictions")
+_CORRECTIONS = load_queries("corrections")
 _FORGETTING = load_queries("forgetting")
 _MEMORIES = load_queries("memories")
 
@@ -23,6 +27,7 @@ _REFUSALS = {
     "running": "This run has not ended yet.",
     "undone": "This run was undone already.",
     "built upon": "A later run changed the same memories or facts; undo that one first.",
+    "changed nothing": "This run changed nothing that could be taken back.",
 }
 
 
@@ -35,6 +40,8 @@ class ChangeKind(StrEnum):
     MEMORY_CHANGED = "memory changed"
     FACT_ADDED = "fact added"
     FACT_ENDED = "fact ended"
+    FACT_CHANGED = "fact changed"
+    """It holds at other times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,15 @@ class Undone:
     restored: tuple[UUID, ...] = ()
     withdrawn: tuple[UUID, ...] = ()
     facts: tuple[UUID, ...] = ()
+
+    def __add__(self, earlier: "Undone") -> "Undone":
+        """Return both, of which the other one was of an earlier run, and undone later."""
+        restored = dict.fromkeys(self.restored + earlier.restored)
+        return Undone(
+            tuple(memory_id for memory_id in restored if memory_id not in earlier.withdrawn),
+            self.withdrawn + earlier.withdrawn,
+            tuple(dict.fromkeys(self.facts + earlier.facts)),
+        )
 
 
 class Runs:
@@ -71,10 +87,10 @@ class Runs:
             run.epoch,
         )  # fmt: skip
 
-    async def close_interrupted(self, user_id: str, *, epoch: int) -> None:
-        """Mark what an earlier holder of the lease left running as failed."""
+    async def close_interrupted(self, user_id: str, job: str, *, epoch: int) -> None:
+        """Mark what an earlier holder left running as failed: all of an owner's, or of nobody's that job."""
         async with self._pool.connection() as connection:
-            await connection.execute(_SQL["close_interrupted"], user_id, epoch)
+            await connection.execute(_SQL["close_interrupted"], user_id, epoch, job)
 
     async def list_runs(
         self,
@@ -115,17 +131,45 @@ class Runs:
             status: str = await connection.execute(_SQL["drop_empty"], before)
         return int(status.rpartition(" ")[2])
 
-    async def undo(self, user_id: str, run_id: UUID) -> Undone:
+    async def undo(self, user_id: str, run_id: UUID, *, whole: str | None = None) -> Undone:
         """Take back what a run changed, all or nothing.
 
         What the owner or somebody else decided since stays, and so does what was forgotten.
 
+        Args:
+            user_id: The owner.
+            run_id: The run.
+            whole: The job whose runs sum others up: with one of these, those are taken back, the latest first.
+
         Raises:
             NotFoundError: The owner has no such run.
-            InvalidInputError: It still runs, is undone already, or a later run has to be undone first.
+            InvalidInputError: It still runs, is undone already, changed nothing, or a later run has to be undone first.
         """
         async with self._pool.transaction() as connection:
             await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            parts = await connection.fetch(_SQL["list_parts"], user_id, run_id, whole)
+            runs = [run_id, *[row["id"] for row in parts]]
+            changed_anything = await connection.fetchval(_SQL["changed_anything"], runs)
+            undone = Undone()
+            for one in runs:
+                undone += await undo_in(connection, user_id, one, owners={user_id})
+            if not changed_anything:
+                raise InvalidInputError(_REFUSALS["changed nothing"])
+        return undone
+
+    async def undo_summary(self, user_id: str, memory_id: UUID) -> Undone:
+        """Take back one summary: what it stands for speaks for itself again, and isn't summarised any more.
+
+        Raises:
+            NotFoundError: The owner has no such summary.
+            InvalidInputError: A later run has to be undone first.
+        """
+        run_id = uuid7.uuid7()
+        async with self._pool.transaction() as connection:
+            await connection.execute(_MEMORIES["lock_owners"], [user_id])
+            if await connection.fetchval(_SQL["log_summary"], user_id, memory_id, run_id) is None:
+                raise NotFoundError("There is no such summary of yours any more.")
+            await connection.execute(_SQL["split_off"], user_id, memory_id, run_id)
             return await undo_in(connection, user_id, run_id, owners={user_id})
 
 
@@ -149,8 +193,11 @@ async def undo_in(connection: Connection, user_id: str | None, run_id: UUID, *, 
 
     restored = await take_back("take_back_memories")
     withdrawn = await take_back("take_back_added_memories")
-    facts = await take_back("take_back_added_facts") + await take_back("take_back_ended_facts")
+    facts = await take_back("take_back_added_facts") + await take_back("take_back_changed_facts")
+    for row in await connection.fetch(_SQL["list_ended_facts"], run_id, list(owners)):
+        facts += tuple(fact["id"] for fact in (await restore(connection, row["user_id"], [row["target"]])).facts)
     await connection.execute(_CONTRADICTIONS["reopen"], run_id)
+    await connection.execute(_CORRECTIONS["reopen"], run_id)
     await connection.execute(_SQL["mark_undone"], run_id)
     return Undone(restored, withdrawn, facts)
 
@@ -161,7 +208,7 @@ async def note_changes(
     user_id: str,
     kind: ChangeKind,
     targets: Sequence[UUID],
-    before: Sequence[str] | None = None,
+    before: Sequence[str | None] | None = None,
 ) -> None:
     """Note what a run changed, in the transaction that changes it.
 
@@ -171,9 +218,16 @@ async def note_changes(
         user_id: Whose memories or facts they are.
         kind: What was done.
         targets: Their ids.
-        before: What each was before, as JSON with `status`, `valid_from` and `valid_to`.
+        before: What each was before, as `describe` gives it.
     """
     await connection.execute(_SQL["add_changes"], run_id, user_id, kind, targets, before or [None] * len(targets))
+
+
+def describe(row: Record) -> str:
+    """Return what a memory or a fact was before a change, as `note_changes` keeps it."""
+    times = [name for name in ("valid_from", "valid_to", "ended_at") if name in row]
+    was = {"status": row.get("status"), **{name: row[name] and row[name].isoformat() for name in times}}
+    return json.dumps({**was, "has_many": row["has_many"]} if "has_many" in row else was)
 
 
 async def _refusal(connection: Connection, run_id: UUID, run: Record) -> str | None:

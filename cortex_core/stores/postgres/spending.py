@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from cortex_core.models import Reservation
 from cortex_core.sql import load_queries
 from cortex_core.stores.postgres.connection import Pool
 
@@ -16,13 +17,13 @@ class Spending:
 
     async def reserve(
         self, day: date, account: str, *, tokens: int, dollars: float, daily_tokens: int, daily_dollars: float
-    ) -> bool:
-        """Set aside what a request may take at most, and return whether that keeps within both caps; 0 is no cap."""
+    ) -> Reservation:
+        """Set aside what a request may take at most if that keeps within both caps, and tell; 0 is no cap."""
         async with self._pool.connection() as connection:
-            reserved = await connection.fetchval(
+            outcome = await connection.fetchval(
                 _SQL["reserve"], day, account, tokens, dollars, daily_tokens, daily_dollars
             )
-        return reserved is not None
+        return Reservation(outcome)
 
     async def settle(
         self, day: date, account: str, *, tokens: int, dollars: float, usage: tuple[int, int], cost: float, calls: int
@@ -30,3 +31,8 @@ class Spending:
         """Give back what was set aside on that day, and keep what the request took: tokens in and out, and dollars."""
         async with self._pool.connection() as connection:
             await connection.execute(_SQL["settle"], day, account, tokens, dollars, calls, *usage, cost)
+
+    async def unname_persons(self, *, before: date) -> None:
+        """Keep what people took in their direct messages before that day without telling whose it was."""
+        async with self._pool.connection() as connection:
+            await connection.execute(_SQL["unname_persons"], before)

@@ -31,6 +31,7 @@ from cortex_core.stores.postgres.learning import Learning
 from cortex_core.stores.postgres.leases import Leases
 from cortex_core.stores.postgres.preferences import PreferenceRows
 from cortex_core.stores.postgres.projects import Projects
+from cortex_core.stores.postgres.questions import Questions
 from cortex_core.stores.postgres.rows import to_json, to_memory
 from cortex_core.stores.postgres.runs import Runs
 from cortex_core.stores.postgres.scope import Scope
@@ -101,6 +102,7 @@ class PostgresStore:
         activity: What is done and what there is, in figures.
         importance: How important memories are by now.
         leases: Who works on an owner.
+        questions: What language models were asked about what an owner said.
         learning: What is to be read for facts, and the transaction in which they are learned.
         corrections: Questions to people about what is known of them.
         digests: What was learned about people lately.
@@ -125,6 +127,7 @@ class PostgresStore:
         self.activity = Activity(self.pool)
         self.importance = Importance(self.pool)
         self.leases = Leases(self.pool)
+        self.questions = Questions(self.pool)
         self.learning = Learning(self.pool)
         self.corrections = Corrections(self.pool)
         self.digests = Digests(self.pool)
@@ -161,8 +164,8 @@ class PostgresStore:
             )
             written = [p.memory for p, row in zip(pending, rows, strict=True) if row["outcome"] == WriteOutcome.WRITTEN]
             edited = [memory for memory in written if memory.version]
-            await withdraw_edited(connection, [(memory.user_id, memory.id) for memory in edited])
             await withdraw_reworded(connection, edited)
+            await withdraw_edited(connection, [(memory.user_id, memory.id) for memory in edited])
         return [WriteOutcome(row["outcome"]) for row in rows]
 
     async def get(self, user_id: str, memory_id: UUID) -> Memory | None:
