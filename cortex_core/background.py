@@ -4,7 +4,9 @@ import asyncio
 import logging
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from cortex_core.errors import CortexError, ProviderUnavailableError, StoreUnavailableError
@@ -133,3 +135,33 @@ class BackgroundLoop:
                 continue
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  jitter, not a secret
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class WriteBehind(ABC):
+    """Gathers in memory what `flush` writes now and then; a crash loses the latest, which must cost nobody anything."""
+
+    def __init__(self, name: str, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = BackgroundLoop(name, self._step)
+
+    def start(self) -> None:
+        """Begin to write now and then."""
+        self._loop.start()
+
+    async def close(self) -> None:
+        """Write the rest, if its store is there, and stop."""
+        await self._loop.close()
+        with suppress(StoreUnavailableError):
+            await self.flush()
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Write what is pending.
+
+        Raises:
+            StoreUnavailableError: Its store is away; it stays pending.
+        """
+
+    async def _step(self) -> None:
+        await asyncio.sleep(self._seconds)
+        await self.flush()

@@ -37,7 +37,9 @@ from cortex_core.knowledge.learning import FactKeeper
 from cortex_core.knowledge.preferences import PreferenceKeeper
 from cortex_core.metrics import Metrics
 from cortex_core.providers import ChatModel, Embedder
+from cortex_core.providers.analysis import Analyst
 from cortex_core.providers.caching import CachingEmbedder
+from cortex_core.providers.llm_analyst import LLMAnalyst
 from cortex_core.providers.metering import Ledger, MeteredChat
 from cortex_core.recall.accesses import AccessLog
 from cortex_core.recall.context import ContextBuilder
@@ -155,7 +157,10 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         facts = FactKeeper(config.learning, postgres, identity)
         replies = ReplyLog(redis, postgres)
         reader = MemoryReader(redis, postgres, facts, replies.list_recalled, base_ttl=config.ingestion.base_ttl_seconds)
-        analysis = _wire_analysis(config, postgres, reader, llm)
+        rules = choose_rules()
+        analysis = AnalysisWorker(
+            config.learning, postgres, reader, metrics, rules=rules, model=LLMAnalyst(llm) if llm else None
+        )
 
         def on_written() -> None:
             vectorizer.wake()
@@ -171,7 +176,7 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             metrics=metrics,
         )
         retention = Retention(config.forgetting, postgres, forgetter, settle=writer.drain)
-        consolidation = _wire_consolidation(config, redis, postgres, cache, llm, facts, vectorizer)
+        consolidation = _wire_consolidation(config, redis, postgres, cache, llm, rules, facts, vectorizer)
         for worker in (
             activity,
             vectorizer,
@@ -209,7 +214,6 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
         )
         channel_links = ChannelProjectLink(postgres, redis)
         projects = ProjectMemory(postgres, recorder, searcher, shared)
-        examiner = Examiner(config, postgres, journal, cache, llm)
         yield Parts(
             config=config,
             redis=redis,
@@ -237,12 +241,14 @@ async def open_parts(config: MemoryConfig, *, embedder: Embedder | None = None) 
             project_memory=projects,
             channel_links=channel_links,
             group=GroupChatMemory(contexts, recorder, channel_links, projects),
-            dashboard=MemoryDashboard(redis, postgres, journal, activity, examiner),
+            dashboard=MemoryDashboard(
+                redis, postgres, journal, activity, Examiner(config, postgres, journal, cache, llm)
+            ),
             facts=facts,
             analysis=analysis,
             consolidation=consolidation,
             corrections=CorrectionAsker(config.corrections, postgres, facts),
-            digests=DigestKeeper(config.corrections, postgres, identity),
+            digests=DigestKeeper(config.corrections, postgres, identity, Curator(redis, postgres)),
             reviews=ContradictionReviews(postgres, consolidation.contradiction_detector),
         )
 
@@ -253,19 +259,18 @@ def _wire_consolidation(
     postgres: PostgresStore,
     cache: CachingEmbedder,
     llm: ChatModel | None,
+    rules: Analyst,
     facts: FactKeeper,
     vectorizer: Vectorizer,
 ) -> ConsolidationRunner:
     """Put the jobs of upkeep together."""
-    from cortex_core.providers.rules import RuleAnalyst
-
     settings = config.consolidation
     return ConsolidationRunner(
         settings,
         redis,
         postgres,
         PatternExtractor(settings, postgres, cache, llm, facts),
-        ContradictionDetector(settings, redis, postgres, llm, RuleAnalyst(), vectorizer.wake),
+        ContradictionDetector(settings, redis, postgres, llm, rules, vectorizer.wake),
         CompactionJob(settings, postgres, cache, llm, vectorizer.wake),
         Cleanup(settings, redis, postgres),
     )
@@ -324,15 +329,11 @@ def choose_rejection(config: RetrievalConfig, llm: ChatModel | None) -> Rejectio
     return RejectionPipeline(llm, model=model, llm_deadline=timedelta(seconds=config.deadline_seconds))
 
 
-def _wire_analysis(
-    config: MemoryConfig, postgres: PostgresStore, reader: MemoryReader, llm: ChatModel | None
-) -> AnalysisWorker:
-    """Let rules read what people say at once, and the language model after a pause, if there is one."""
-    from cortex_core.providers.llm_analyst import LLMAnalyst
+def choose_rules() -> Analyst:
+    """Return the analyst that needs no language model."""
     from cortex_core.providers.rules import RuleAnalyst
 
-    model = LLMAnalyst(llm) if llm else None
-    return AnalysisWorker(config.learning, postgres, reader, rules=RuleAnalyst(), model=model)
+    return RuleAnalyst()
 
 
 def choose_llm(config: LLMConfig, ledger: Ledger | None = None) -> ChatModel | None:

@@ -122,6 +122,7 @@ class LLMConfig(Section):
     max_concurrent: Count = 4
     daily_tokens: Annotated[int, Field(ge=0)] = 2_000_000
     daily_dollars: Dollars = 1.0
+    direct_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     input_dollars_per_million: Dollars = 0.15
     output_dollars_per_million: Dollars = 0.6
 
@@ -196,6 +197,7 @@ class LearningConfig(Section):
     min_confidence: Share = 0.6
     pause_seconds: Seconds = 60.0
     batch_count: Annotated[int, Field(ge=1, le=40)] = 10
+    wait_hours: Annotated[float, Field(gt=0.0, le=10_000.0)] = 24.0
     max_attempts: Count = 3
 
 

@@ -18,6 +18,7 @@
     └── ProviderError
         ├── ProviderUnavailableError  an embedder or language model failed or was too slow
         │   └── BudgetExhaustedError  what a language model may cost on a day would be exceeded
+        │       └── BudgetReservedError  … by requests that go on, which may cost less than is set aside for them
         ├── UnreadableAnswerError     a language model's answer doesn't have the shape that it was asked for
         └── MissingExtraError         a package of an optional extra isn't installed
 
@@ -119,6 +120,10 @@ class ProviderUnavailableError(ProviderError):
 
 class BudgetExhaustedError(ProviderUnavailableError):
     """A language model isn't asked, since that could cost more than a day's budget has left."""
+
+
+class BudgetReservedError(BudgetExhaustedError):
+    """What is left of the day's budget is set aside for requests that go on; it is known soon what they leave of it."""
 
 
 class UnreadableAnswerError(ProviderError):

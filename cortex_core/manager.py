@@ -443,15 +443,20 @@ class MemoryManager(OpenParts):
         await self._open_parts.writer.drain()
         await self._open_parts.curator.pin(user_id, memory_id)
 
-    async def retire(self, user_id: str, memory_id: UUID) -> None:
-        """Let a memory that is wrong or outdated be recalled no more; it stays in the history.
+    async def retire(self, user_id: str, memory_id: UUID, *, was_wrong: bool = False) -> None:
+        """Let a memory that is outdated be recalled no more; it stays in the history.
+
+        Args:
+            user_id: Its owner.
+            memory_id: Which.
+            was_wrong: It never held: what was known before it holds again.
 
         Raises:
             NotFoundError: There is no such memory of theirs.
             StoreUnavailableError: A store is away; repeat it later.
         """
         await self._open_parts.writer.drain()  # it may still be on its way
-        await self._open_parts.curator.retire(user_id, memory_id)
+        await self._open_parts.curator.retire(user_id, memory_id, was_wrong=was_wrong)
 
     async def set_audience(self, user_id: str, memory_id: UUID, audience: Audience) -> None:
         """Let a memory surface there from now on; raises as `retire` does."""

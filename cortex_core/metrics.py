@@ -31,6 +31,18 @@ class Operation(StrEnum):
     """Of the contexts, those that looked for nothing or left out what they found, by the reason."""
     SEARCH = "search"
     """Somebody searched on purpose."""
+    LEARN = "learn"
+    """Rules read a memory for what it says of its author."""
+    ANALYSE = "analyse"
+    """A language model read one."""
+    ASK = "ask"
+    """It answered what it was asked about some of them."""
+    POSTPONE = "postpone"
+    """It could not be asked about some, or its answer not be read, and they were left for later."""
+    LEAVE = "leave"
+    """A memory was left to the rules, having waited too long for a call to be paid for."""
+    GIVE_UP = "give up"
+    """A memory gave nothing but answers that can't be read or kept."""
 
 
 @dataclass(slots=True)
@@ -85,9 +97,9 @@ class Metrics:
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
 
-    def count(self, operation: Operation, reason: StrEnum | None = None) -> None:
+    def count(self, operation: Operation, reason: StrEnum | None = None, *, times: int = 1) -> None:
         """Note that something was done, and why where that has several reasons."""
-        self._tally(operation if reason is None else name_with_reason(operation, reason)).count += 1
+        self._tally(operation if reason is None else name_with_reason(operation, reason)).count += times
 
     def observe(self, operation: Operation, seconds: float, *, times: int = 1, has_failed: bool = False) -> None:
         """Note that something was done, or tried, so many times and took that long each time."""

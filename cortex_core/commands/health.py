@@ -10,7 +10,7 @@ from cortex_core.commands.checks import check_everything
 from cortex_core.commands.console import print_json, say, stderr
 from cortex_core.commands.running import run
 from cortex_core.config import MemoryConfig, load_config
-from cortex_core.dashboard import MAX_HOURS, Latency, Stats
+from cortex_core.dashboard import MAX_HOURS, Latency, Learning, Stats
 from cortex_core.errors import ConfigError
 from cortex_core.manager import MemoryManager
 from cortex_core.stores.health import Check, Status
@@ -85,12 +85,22 @@ def _lines(found: Stats) -> list[tuple[str, str]]:
         ("recalled", f"{found.retrievals:,}, {describe(found.recall)}"),
         ("  found something", "nothing was looked for" if found.hit_rate is None else f"{found.hit_rate:.0%}"),
         *((f"  {reason}", f"{number:,}") for reason, number in found.rejections.items()),
+        *_learning(found.learning),
         ("errors", f"{found.error_count:,}"),
-        ("language model", f"{found.llm.calls:,} calls, ${found.llm.cost_usd:,.2f} since {found.since:%Y-%m-%d} UTC"),
+        ("language model", f"{found.llm.calls:,} calls, {found.llm.cost} since {found.since:%Y-%m-%d} UTC"),
         *((f"runs {status.value}", f"{number:,}") for status, number in found.runs.items()),
         ("dead letters", f"{found.dead_letters:,}"),
         ("waiting writes", "unknown, Redis is away" if found.backlog is None else f"{found.backlog:,}"),
         ("waiting for vectors", f"{found.vectors_waiting:,}"),
+    ]
+
+
+def _learning(found: Learning) -> list[tuple[str, str]]:
+    return [
+        ("read by rules", f"{found.by_rules:,}"),
+        ("read by the model", f"{found.by_model:,} in {found.calls:,} calls, {found.postponed:,} postponed"),
+        ("  left to the rules", f"{found.left_to_rules:,}"),
+        ("  given up", f"{found.given_up:,}"),
     ]
 
 

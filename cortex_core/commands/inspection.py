@@ -17,7 +17,9 @@ from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.redis import RedisStore
 
 redis = typer.Typer(no_args_is_help=True, help="Show what Redis holds of a user, as JSON.")
-dead_letters = typer.Typer(no_args_is_help=True, help="Writes that could not be stored.")
+dead_letters = typer.Typer(
+    no_args_is_help=True, help="Writes that could not be stored, and answers that could not be read."
+)
 
 
 def _show(read: Callable[[RedisStore], Awaitable[JsonValue]]) -> None:

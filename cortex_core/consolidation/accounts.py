@@ -5,5 +5,5 @@ from cortex_core.models import Memory
 
 
 def account_of(memory: Memory) -> str:
-    """Return the id of the server in which something was said, empty for direct messages."""
-    return Audience.parse(memory.said_in or memory.audience).account
+    """Return the account of the place where something was said."""
+    return Audience.parse(memory.said_in or memory.audience).account_of(memory.user_id)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from cortex_core.background import BackgroundLoop, Outage, wait_for_work
 from cortex_core.config import LearningConfig
-from cortex_core.consolidation.asking import AnalysisCounts, ModelWorker
+from cortex_core.consolidation.asking import ModelWorker
 from cortex_core.consolidation.reading import MemoryReader
 from cortex_core.errors import StoreDataError, StoreUnavailableError
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import Memory, utc_now
 from cortex_core.providers.analysis import Analyst
 from cortex_core.stores.postgres import PostgresStore
@@ -28,11 +29,11 @@ _POLL_SECONDS = 0.01
 class RulesWorker:
     """Reads every memory once by rules, as soon as it is written; after a restart, what is left."""
 
-    def __init__(self, postgres: PostgresStore, reader: MemoryReader, rules: Analyst, counts: AnalysisCounts) -> None:
+    def __init__(self, postgres: PostgresStore, reader: MemoryReader, rules: Analyst, metrics: Metrics) -> None:
         self._postgres = postgres
         self._reader = reader
         self._rules = rules
-        self._counts = counts
+        self._metrics = metrics
         self._wake = asyncio.Event()
         self._is_reading = False  # also after the last memory is marked: what is cached follows
         self._outage = Outage()
@@ -86,7 +87,8 @@ class RulesWorker:
             await self._postgres.learning.mark_as_none(user_id, memories, now=utc_now())
             return
         try:
-            self._counts.learned += len((await self._reader.read(self._rules, "learned", memories)).read)
+            learned = await self._reader.read(self._rules, "learned", memories)
+            self._metrics.count(Operation.LEARN, times=len(learned.read))
         except StoreUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  a text that nobody thought of must not keep all others waiting
@@ -107,24 +109,20 @@ def _describe(error: Exception) -> str:
 
 
 class AnalysisWorker:
-    """Both readers, as one thing to start, wake and close; either may be missing.
-
-    Attributes:
-        counts: What they did.
-    """
+    """Both readers, as one thing to start, wake and close; either may be missing."""
 
     def __init__(
         self,
         config: LearningConfig,
         postgres: PostgresStore,
         reader: MemoryReader,
+        metrics: Metrics,
         *,
         rules: Analyst | None,
         model: Analyst | None,
     ) -> None:
-        self.counts = AnalysisCounts()
-        self._rules = RulesWorker(postgres, reader, rules, self.counts) if config.enabled and rules else None
-        self._model = ModelWorker(config, postgres, reader, model, self.counts) if config.enabled and model else None
+        self._rules = RulesWorker(postgres, reader, rules, metrics) if config.enabled and rules else None
+        self._model = ModelWorker(config, postgres, reader, model, metrics) if config.enabled and model else None
 
     def start(self) -> None:
         """Begin, with what earlier runs left."""

@@ -6,79 +6,77 @@ A memory that it did not read is its own queue: nothing is lost when a process d
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from cortex_core.audience import Audience
 from cortex_core.background import BackgroundLoop
 from cortex_core.config import LearningConfig
+from cortex_core.consolidation.allowance import Allowance, Verdict
 from cortex_core.consolidation.reading import MemoryReader
+from cortex_core.consolidation.runs import RunKeeper
 from cortex_core.errors import (
     BudgetExhaustedError,
+    BudgetReservedError,
     ProviderError,
     ProviderUnavailableError,
     StoreDataError,
     UnreadableAnswerError,
 )
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import Memory, utc_now
-from cortex_core.providers.analysis import Analyst
+from cortex_core.providers.analysis import Analysis, Analyst, KnownFact, Statement
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.dead_letters import DeadLetter
 from cortex_core.stores.postgres.learning import Awaiting
 
 _log = logging.getLogger("cortex.analysis")
 
-CALLS_PER_MESSAGE = 0.2
-"""A language model is asked so often for each memory that it reads, at most."""
-
+_JOB = "analysis"
 _MODEL_AT_ONCE = 40
-_WINDOW = 2_000
-_MOST_CREDIT = 5.0
+_OWNERS_AT_ONCE = 2_000
 _LONGEST_POLL_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 300.0
 
 
-@dataclass(slots=True)
-class AnalysisCounts:
-    """What was done since the process began.
+class _CountedAnalyst:
+    """An analyst each of whose answers is noted, also those that can't be read."""
 
-    Attributes:
-        learned: Memories that the rules read.
-        analysed: Memories that a language model read.
-        calls: How often it answered.
-        postponed: How often it could not be asked, or its answer not be read, and it was left for later.
-        given_up: Memories of which it gave nothing but answers that can't be read.
-    """
+    def __init__(self, analyst: Analyst, note: Callable[[], object]) -> None:
+        self.name = analyst.name
+        self._analyst = analyst
+        self._note = note
 
-    learned: int = 0
-    analysed: int = 0
-    calls: int = 0
-    postponed: int = 0
-    given_up: int = 0
+    async def analyse(self, statements: Sequence[Statement], known: Sequence[KnownFact], *, account: str) -> Analysis:
+        try:
+            analysis = await self._analyst.analyse(statements, known, account=account)
+        except UnreadableAnswerError:
+            self._note()
+            raise
+        self._note()
+        return analysis
 
 
 class ModelWorker:
     """Lets a language model read what people said, in batches of one owner and one audience.
 
-    A batch is due after a pause or a count, and is read if the calls stay within `CALLS_PER_MESSAGE` on average: large
-    batches pay for small ones.
+    A batch is due after a pause or a count, and is read if the calls stay within the `Allowance`: large batches pay for
+    small ones. Everybody has a turn before anybody has the next, and who has waited longest comes first. What neither
+    the allowance nor the day's budget paid for in `learning.wait_hours` is left to the rules.
     """
 
     def __init__(
-        self,
-        config: LearningConfig,
-        postgres: PostgresStore,
-        reader: MemoryReader,
-        model: Analyst,
-        counts: AnalysisCounts,
+        self, config: LearningConfig, postgres: PostgresStore, reader: MemoryReader, model: Analyst, metrics: Metrics
     ) -> None:
         self._config = config
         self._postgres = postgres
         self._reader = reader
-        self._model = model
-        self._counts = counts
-        self._after = ""
-        self._credit = 0.0
+        self._model = _CountedAnalyst(model, self._note_call)
+        self._metrics = metrics
+        self._keeper = RunKeeper(postgres)
+        self._allowance = Allowance()
+        self._owners: deque[str] = deque()
         self._failures = 0
         self._rests_until: dict[str | None, float] = {}
         self._attempts: dict[tuple[object, ...], int] = {}
@@ -97,85 +95,119 @@ class ModelWorker:
         await self.look()
 
     async def look(self) -> None:
-        """Read what is due.
+        """Read what is due of the owners whose turn it is.
 
         Raises:
             StoreUnavailableError: A store is away; what is left is read later.
         """
+        if self._is_resting(None):
+            return
         groups = await self._list_groups()
-        if not groups and self._after:
-            self._after = ""
-            groups = await self._list_groups()
-        for group in groups:
+        for place, group in enumerate(groups):
             if self._is_resting(None):
+                late = dict.fromkeys(other.user_id for other in groups[place:])
+                self._owners.extendleft(reversed(late))  # they come first afterwards
                 return
-            can_pay = self._credit + CALLS_PER_MESSAGE * min(group.waiting, _MODEL_AT_ONCE) >= 1
-            if group.is_due and can_pay and not self._is_resting(group.audience):
-                async with self._postgres.learning.claim(group.user_id) as is_mine:
-                    if is_mine:
-                        await self._read(group.user_id, group.audience)
+            verdict = self._allowance.judge(group.waiting, is_overdue=group.is_overdue)
+            if verdict is Verdict.WAIT or self._is_resting(_account_of(group)):
+                continue
+            async with self._keeper.holding(group.user_id, job=_JOB) as lease:
+                if lease is not None:
+                    await self._work_on(group)
 
-    async def _list_groups(self) -> list[Awaiting]:
-        """Return what waits, of the owners that come next; nothing after the last."""
-        groups = await self._postgres.learning.list_groups(
+    async def _list_groups(self) -> Sequence[Awaiting]:
+        """Return what is due of the next owners; after the last one, it is everybody's turn again."""
+        if not self._owners:
+            self._owners.extend(await self._postgres.learning.list_awaiting_owners())
+        now = utc_now()
+        return await self._postgres.learning.list_groups(
+            [self._owners.popleft() for _ in range(min(_OWNERS_AT_ONCE, len(self._owners)))],
             at_least=self._config.batch_count,
-            silent_since=utc_now() - timedelta(seconds=self._config.pause_seconds),
-            window=_WINDOW,
-            after=self._after,
+            silent_since=now - timedelta(seconds=self._config.pause_seconds),
+            overdue_since=now - timedelta(hours=self._config.wait_hours),
         )
-        self._after = groups[-1].user_id if groups else self._after
-        return groups
 
-    async def _read(self, user_id: str, audience: str) -> None:
-        memories = await self._postgres.learning.list_to_analyse(user_id, audience, _MODEL_AT_ONCE)
+    async def _work_on(self, group: Awaiting) -> None:
+        memories = await self._postgres.learning.list_to_analyse(group, _MODEL_AT_ONCE)
         if not memories:
             return
-        batch = (user_id, audience, memories[0].id, memories[0].version)
+        match self._allowance.judge(len(memories), is_overdue=group.is_overdue):
+            case Verdict.ASK:
+                await self._ask(group, memories)
+            case Verdict.LEAVE:
+                await self._leave_to_rules(memories)
+
+    async def _ask(self, group: Awaiting, memories: Sequence[Memory]) -> None:
+        batch = (group.user_id, group.audience, memories[0].id, memories[0].version)
         try:
             learned = await self._reader.read(self._model, "analysed", memories)
-        except BudgetExhaustedError as error:
-            self._postpone(error, audience)
         except UnreadableAnswerError as error:
-            self._spend(0)
             await self._try_again(batch, memories, error)
         except ProviderError as error:
-            self._postpone(error, None)
+            await self._put_off(group, memories, error)
         except StoreDataError as error:
-            _log.error("Nothing is learned from %d memories of %s: %s", len(memories), user_id, error)
-            await self._reader.give_up("analysed", memories, self._model.name)
+            _log.error("Nothing is learned from %d memories of %s: %s", len(memories), group.user_id, error)
+            await self._give_up(memories)
         else:
-            self._spend(len(memories))
-            self._counts.analysed += len(learned.read)
+            self._note_done(Operation.ANALYSE, len(learned.read))
             self._failures = 0
             self._attempts.pop(batch, None)
 
-    def _spend(self, messages: int) -> None:
-        """Note a call that stands for so many memories, or for none if it has to be repeated."""
-        self._counts.calls += 1
-        credit = self._credit + CALLS_PER_MESSAGE * messages - 1
-        self._credit = min(_MOST_CREDIT, max(-_MOST_CREDIT, credit))
+    async def _put_off(self, group: Awaiting, memories: Sequence[Memory], error: ProviderError) -> None:
+        """Leave them for later, or to the rules if they have waited too long and it isn't only that nobody answers."""
+        match error:
+            case BudgetReservedError():
+                self._rest(error, _account_of(group))
+            case BudgetExhaustedError() if group.is_overdue:
+                await self._leave_to_rules(memories)  # and whatever else the account could not pay for so long
+            case BudgetExhaustedError():
+                self._rest(error, _account_of(group))
+            case ProviderUnavailableError():
+                self._rest(error, None)
+            case _:
+                if group.is_overdue:
+                    await self._leave_to_rules(memories)
+                self._rest(error, None)
 
-    def _postpone(self, error: ProviderError, audience: str | None) -> None:
-        """Leave it for later: what one audience pays for, or everything (None)."""
-        self._counts.postponed += 1
+    async def _leave_to_rules(self, memories: Sequence[Memory]) -> None:
+        left = await self._reader.give_up("analysed", memories, self._model.name)
+        self._note_done(Operation.LEAVE, len(left.read))
+
+    async def _give_up(self, memories: Sequence[Memory]) -> int:
+        """Mark memories as read from which nothing can be learned, and return how many still were to be read."""
+        given_up = await self._reader.give_up("analysed", memories, self._model.name)
+        self._note_done(Operation.GIVE_UP, len(given_up.read))
+        return len(given_up.read)
+
+    def _note_call(self) -> None:
+        self._allowance.note_call()
+        self._metrics.count(Operation.ASK)
+
+    def _note_done(self, operation: Operation, messages: int) -> None:
+        self._allowance.note_done(messages)
+        self._metrics.count(operation, times=messages)
+
+    def _rest(self, error: ProviderError, account: str | None) -> None:
+        """Ask nothing for a while: nothing that an account pays for, or nothing at all (None)."""
+        self._metrics.count(Operation.POSTPONE)
         self._failures += 1
         seconds = min(_LONGEST_REST_SECONDS, self._config.pause_seconds * 2.0 ** min(self._failures, 20))
         if isinstance(error, ProviderUnavailableError) and error.retry_after is not None:
             seconds = max(seconds, error.retry_after.total_seconds())
         _log.warning("The analysis of what was said waits for %.0f s: %s", seconds, error)
-        self._rests_until[audience] = time.monotonic() + seconds
+        self._rests_until[account] = time.monotonic() + seconds
 
-    def _is_resting(self, audience: str | None) -> bool:
-        if self._rests_until.get(audience, 0.0) > time.monotonic():
+    def _is_resting(self, account: str | None) -> bool:
+        if self._rests_until.get(account, 0.0) > time.monotonic():
             return True
-        self._rests_until.pop(audience, None)
+        self._rests_until.pop(account, None)
         return False
 
     async def _try_again(
         self, batch: tuple[object, ...], memories: Sequence[Memory], error: UnreadableAnswerError
     ) -> None:
         """Leave it for later; after some attempts keep the answer for a person to look at, and go on."""
-        self._counts.postponed += 1
+        self._metrics.count(Operation.POSTPONE)
         self._attempts[batch] = self._attempts.get(batch, 0) + 1
         if self._attempts[batch] < self._config.max_attempts:
             _log.warning("What %d memories of %s say is asked again: %s", len(memories), memories[0].user_id, error)
@@ -192,7 +224,10 @@ class ModelWorker:
         )
         _log.error("The analysis of %d memories of %s is given up: %s", len(memories), letter.user_id, error)
         await self._postgres.dead_letters.add(letter, acknowledged_at=letter.first_failed_at)
-        given_up = (await self._reader.give_up("analysed", memories, self._model.name)).read
-        self._counts.given_up += len(given_up)
-        if len(given_up) < len(memories):  # what was forgotten meanwhile may stand in the answer
+        if await self._give_up(memories) < len(memories):  # what was forgotten meanwhile may stand in the answer
             await self._postgres.dead_letters.drop(letter.entry_id)
+
+
+def _account_of(group: Awaiting) -> str:
+    """Return whose budget pays for a batch of it; see `account_of`, which tells it of each memory."""
+    return Audience.parse(group.said_in).account_of(group.user_id)

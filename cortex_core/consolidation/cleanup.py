@@ -10,6 +10,8 @@ from cortex_core.stores.postgres.importance import set_importance
 from cortex_core.stores.redis import RedisStore
 
 _EMPTY_RUNS_STAY = timedelta(days=30)
+_NAMED_COSTS_STAY = timedelta(days=30)
+_QUESTIONS_STAY = timedelta(days=90)  # after they came up last: of owners who say nothing that is once a week
 _SPOKE_WITHIN = timedelta(days=1)  # working memory lasts six hours at most (TDD 3.2)
 
 
@@ -33,7 +35,9 @@ class Cleanup:
         run.counts["importance_refreshed"] += len(off)
 
     async def remove_expired(self, *, now: datetime | None = None) -> int:
-        """Remove expired working memories, and the log of old runs that changed nothing; return how many memories.
+        """Remove expired working memories, old runs that changed nothing, and old questions; return how many memories.
+
+        In whose direct messages language models were once asked is not told any more either.
 
         Raises:
             StoreUnavailableError: A store is away.
@@ -43,4 +47,6 @@ class Cleanup:
         for user_id in await self._postgres.runs.list_speakers(since=now - _SPOKE_WITHIN):
             removed += await self._redis.cleanup_expired_working(user_id)
         await self._postgres.runs.drop_empty(before=now - _EMPTY_RUNS_STAY)
+        await self._postgres.questions.drop_old(before=now - _QUESTIONS_STAY)
+        await self._postgres.spending.unname_persons(before=(now - _NAMED_COSTS_STAY).date())
         return removed

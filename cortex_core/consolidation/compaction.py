@@ -4,24 +4,21 @@ A summary exists if and only if what it stands for is archived: both happen in o
 nothing changed while the summary was worded. No transaction is open during that.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
+from cortex_core.cleaning import clean_text
 from cortex_core.config import ConsolidationConfig
-from cortex_core.consolidation.accounts import account_of
 from cortex_core.consolidation.extracts import choose_telling, split_sentences, weigh_words
+from cortex_core.consolidation.questions import Inquiry, Question
 from cortex_core.consolidation.runs import OpenRun, RunKeeper
-from cortex_core.errors import ProviderError, ProviderUnavailableError
 from cortex_core.models import Memory, MemoryType, utc_now
 from cortex_core.prompts.compaction import WeekSummary, build_compaction_prompt
 from cortex_core.providers import ChatModel, Embedder
 from cortex_core.scoring import calculate_importance
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.derivations import OldEpisode
-
-_log = logging.getLogger("cortex.consolidation")
 
 SOURCE = "compaction"
 
@@ -83,11 +80,10 @@ class CompactionJob:
     async def work(self, run: OpenRun, *, now: datetime | None = None, older_than_days: int | None = None) -> None:
         """Compact what is old enough, within a run.
 
-        A week whose summary fails is left for the next run, and the others go on.
-
         Raises:
             StoreUnavailableError: Postgres is away, or another process took the work over.
-            ProviderUnavailableError: The language model is away or the budget is used up; what is done stays.
+            ProviderError: The language model is away or the budget is used up; or it gave no summary of use of some
+                week, which is left for the next runs (`Inquiry`), and the others are done. What is done stays.
         """
         if self._llm is None and not self._config.summarise_without_llm:
             return
@@ -100,19 +96,19 @@ class CompactionJob:
             at_least_together=_FEWEST_OF_A_WEEK,
             limit=self._config.max_memories_per_run,
         )
+        inquiry = Inquiry(run, self._llm) if self._llm else None
         for week, memories in _portions(episodes, self._config.max_memories_per_run):
-            await self._compact(run, week, memories, before)
+            if inquiry is None:
+                summary = _draw(await self._extract(week, memories), {"extractive": True}, week, memories)
+            elif answer := await inquiry.ask(_ask_for_summary(week, memories)):
+                summary = _draw(clean_text(answer.summary), {"model": inquiry.model}, week, memories)
+            else:
+                continue
+            await self._compact(run, summary, memories, before)
+        if inquiry is not None:
+            inquiry.check()
 
-    async def _compact(self, run: OpenRun, week: datetime, memories: Sequence[Memory], before: datetime) -> None:
-        try:
-            content, how = await self._summarise(week, memories)
-        except ProviderUnavailableError:
-            raise
-        except ProviderError as error:
-            run.counts["failed"] += 1
-            _log.warning("A week of an owner was not compacted in run %s: %s", run.id, error)
-            return
-        summary = _draw(content, how, week, memories)
+    async def _compact(self, run: OpenRun, summary: Memory, memories: Sequence[Memory], before: datetime) -> None:
         async with run.committing() as connection:
             is_done = await self._postgres.derivations.compact(
                 connection, summary, memories, before=before, run_id=run.id
@@ -123,17 +119,6 @@ class CompactionJob:
         run.counts["summaries"] += 1
         run.counts["memories_compacted"] += len(memories)
         self._on_written()
-
-    async def _summarise(self, week: datetime, memories: Sequence[Memory]) -> tuple[str, dict[str, str | bool]]:
-        if self._llm is None:
-            return await self._extract(week, memories), {"extractive": True}
-        answer = await self._llm.ask(
-            build_compaction_prompt(week.date(), memories),
-            WeekSummary,
-            max_tokens=_ANSWER_TOKENS,
-            account=account_of(memories[0]),
-        )
-        return answer.summary, {"model": self._llm.model}
 
     async def _extract(self, week: datetime, memories: Sequence[Memory]) -> str:
         speakers: dict[str, Memory] = {}
@@ -146,6 +131,11 @@ class CompactionJob:
         chosen = [sentences[i] for i in choose_telling(vectors, weights, most=_EXTRACTED_SENTENCES)]
         said = " ".join(f"{_speaker(speakers[sentence])}“{sentence}”" for sentence in chosen)
         return f"In the week of {week:%-d %B %Y}: {said}"
+
+
+def _ask_for_summary(week: datetime, memories: Sequence[Memory]) -> Question[WeekSummary]:
+    prompt = build_compaction_prompt(week.date(), memories)
+    return Question("compaction", memories, prompt, WeekSummary, _ANSWER_TOKENS)
 
 
 def _portions(episodes: Sequence[OldEpisode], limit: int) -> Iterator[tuple[datetime, list[Memory]]]:

@@ -1,28 +1,22 @@
 """When to ask whom about what they contradicted: several questions at a time, seldom, and not at night."""
 
 import math
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from cortex_core.config import CorrectionsConfig
 from cortex_core.knowledge.learning import FactKeeper
 from cortex_core.models import utc_now
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.corrections import Askable, Correction, CorrectionAnswer
+from cortex_core.zones import zone_of
 
-__all__ = ["Card", "Correction", "CorrectionAnswer", "CorrectionAsker", "is_quiet", "pause_after", "zone_of"]
+__all__ = ["Card", "Correction", "CorrectionAnswer", "CorrectionAsker", "is_quiet", "pause_after"]
 
 _MOST_DOUBLINGS = 5
 _PAGE = 500
-_OFFSET = re.compile(
-    r"(?:UTC|GMT)? ?(?P<sign>[+-])(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?", re.IGNORECASE | re.ASCII
-)
-_MOST_HOURS = 14
-_ABBREVIATED = {"PST": -8, "PDT": -7, "MDT": -6, "CST": -6, "CDT": -5, "EDT": -4, "BST": 1, "CEST": 2, "EEST": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Card:
 
 
 class CorrectionAsker:
-    """Hands out questions to whoever can reach the people concerned, each once, also among several processes.
+    """Hands out questions to whoever can reach the people concerned: to one at a time, also among several processes.
 
     All methods raise `StoreUnavailableError`.
     """
@@ -46,7 +40,10 @@ class CorrectionAsker:
         self._facts = facts
 
     async def claim_due(self, *, now: datetime | None = None) -> AsyncIterator[Card]:
-        """Yield the cards that are to be sent now; what was yielded counts as sent, and nobody else gets it."""
+        """Yield the cards that are to be sent now, each to be noted by `note_sent`.
+
+        Nobody else gets them meanwhile. One that was not sent, whatever went wrong, is due again after the usual pause.
+        """
         now = now or utc_now()
         page: Sequence[Askable] | None = None
         while page is None or len(page) == _PAGE:
@@ -57,9 +54,10 @@ class CorrectionAsker:
                 if self._may_be_asked(who, now) and (questions := await self._postgres.corrections.claim(who, now=now)):
                     yield Card(who.user_id, questions)
 
-    async def put_off(self, card: Card) -> None:
-        """Take it back that a card was sent, since it reached nobody; the next try is after the usual pause."""
-        await self._postgres.corrections.put_off(card.user_id, [question.id for question in card.questions])
+    async def note_sent(self, card: Card, *, now: datetime | None = None) -> None:
+        """Note that a card reached somebody."""
+        asked = [question.id for question in card.questions]
+        await self._postgres.corrections.mark_asked(card.user_id, asked, now=now or utc_now())
 
     async def answer(
         self,
@@ -75,6 +73,14 @@ class CorrectionAsker:
         await self._postgres.corrections.count_answered(user_id, correction_id)
         return answered
 
+    async def take_back(self, user_id: str, correction_id: UUID) -> None:
+        """Take an answer back, so that the question is open again; raises as `FactKeeper.take_back_answer` tells."""
+        await self._facts.take_back_answer(user_id, correction_id)
+
+    async def get(self, user_id: str, correction_id: UUID) -> Correction | None:
+        """Return somebody's question of that id."""
+        return await self._postgres.corrections.get(user_id, correction_id)
+
     async def expire(self, *, now: datetime | None = None) -> int:
         """Drop the questions that were asked long ago and not answered; what was known stays. Returns how many."""
         now = now or utc_now()
@@ -83,7 +89,7 @@ class CorrectionAsker:
 
     def _may_be_asked(self, who: Askable, now: datetime) -> bool:
         pause = pause_after(who.cards_asked, who.cards_answered, self._pause)
-        is_too_soon = who.card_sent_at is not None and now < who.card_sent_at + pause
+        is_too_soon = who.card_claimed_at is not None and now < who.card_claimed_at + pause
         return not is_too_soon and not is_quiet(now, zone_of(who.timezone), self._config)
 
 
@@ -102,22 +108,3 @@ def is_quiet(now: datetime, zone: tzinfo, config: CorrectionsConfig) -> bool:
     """Tell whether nobody there is to be written to at this hour."""
     hour, begins, ends = now.astimezone(zone).hour, config.quiet_from_hour, config.quiet_until_hour
     return begins <= hour < ends if begins <= ends else hour >= begins or hour < ends
-
-
-def zone_of(told: str | None) -> tzinfo:
-    """Return the time zone that somebody told, as a name, an offset or an abbreviation; UTC for anything else.
-
-    >>> [str(zone_of(told)) for told in ("Europe/Rome", "utc+5:30", "PST", "GMT", "the moon", None)]
-    ['Europe/Rome', 'UTC+05:30', 'UTC-08:00', 'GMT', 'UTC', 'UTC']
-    """
-    name = (told or "").strip()
-    if offset := _OFFSET.fullmatch(name):
-        hours, minutes = int(offset["hours"]), int(offset["minutes"] or 0)
-        ahead = timedelta(hours=hours, minutes=minutes) * (1 if offset["sign"] == "+" else -1)
-        return timezone(ahead) if hours <= _MOST_HOURS else UTC
-    if name.upper() in _ABBREVIATED:
-        return timezone(timedelta(hours=_ABBREVIATED[name.upper()]))
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ValueError, KeyError, OSError):  # a path, no such zone, a folder of zones
-        return UTC

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cortex_core.audience import Audience
+from cortex_core.consolidation.accounts import account_of
 from cortex_core.consolidation.echoes import original_words
 from cortex_core.knowledge.learning import FactKeeper, Learned, ProvenClaim, Reading
 from cortex_core.models import Memory, MemoryType, utc_now
@@ -52,8 +53,9 @@ class MemoryReader:
         statements = await self._state(user_id, memories)
         analysis = Analysis()
         if statements:
-            known = await self._list_known(user_id, Audience.owner() if reader == "learned" else audience)
-            analysis = await analyst.analyse(statements, known, account=audience.account)
+            told_to = Audience.owner() if reader == "learned" else audience
+            known = await self._list_known(user_id, memories[0], told_to)
+            analysis = await analyst.analyse(statements, known, account=account_of(memories[0]))
         offered = {statement.number: memories[statement.number - 1] for statement in statements}
         rated = _rate(offered, analysis.ratings)
         learned = await self._facts.learn(
@@ -81,12 +83,19 @@ class MemoryReader:
                 statements.append(statement)
         return statements
 
-    async def _list_known(self, user_id: str, audience: Audience) -> list[KnownFact]:
-        facts = await self._postgres.identity.list_current(user_id)
+    async def _list_known(self, user_id: str, first: Memory, told_to: Audience) -> list[KnownFact]:
+        """Return what is held by somebody's words before the first of the memories to be read."""
+        facts = await self._postgres.learning.list_said(user_id, first.audience, first.created_at)
         return [
-            KnownFact(attribute=fact.attribute, value=fact.value)
+            KnownFact(
+                subject=fact.subject or None,
+                attribute=fact.attribute,
+                value=fact.value,
+                said_at=fact.said_at,
+                is_news=fact.is_news,
+            )
             for fact in facts
-            if isinstance(fact.value, str | int | float) and audience.may_hear(fact.audience)
+            if isinstance(fact.value, str | int | float) and told_to.may_hear_any(fact.audiences)
         ]
 
     async def _rate_working(self, memories: Sequence[Memory], rated: Mapping[UUID, Rated], learned: Learned) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cortex_core.consolidation.contradictions import Contradiction, ContradictionDetector, Resolution
+from cortex_core.errors import InvalidInputError
 from cortex_core.models import Memory
 from cortex_core.stores.keys import check_user_id
 from cortex_core.stores.postgres import PostgresStore
@@ -13,6 +14,7 @@ from cortex_core.stores.postgres.runs import Undone
 
 _MOST = 200
 _CLAIM_LASTS = timedelta(minutes=10)
+_DECIDED_SINCE = "Somebody else has decided this since."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class ContradictionReviews:
         self._detector = detector
 
     async def list_open(self, person: str) -> Sequence[Contradiction]:
-        """Return what a person has to decide, the oldest first: their own, and those of projects that they manage."""
-        return await self._postgres.contradictions.list_open(check_user_id(person), limit=_MOST)
+        """Return what a person has to decide by id, the oldest first: their own, and those of projects they manage."""
+        found = await self._postgres.contradictions.list_open(check_user_id(person), limit=_MOST)
+        return sorted(found, key=lambda contradiction: contradiction.id)
 
     async def get(self, person: str, contradiction_id: UUID) -> Case:
         """Return one of them."""
@@ -73,5 +76,8 @@ class ContradictionReviews:
         )
 
     async def take_back(self, person: str, contradiction_id: UUID) -> Undone:
-        """Undo a decision with all that it changed."""
+        """Undo a person's decision with all that it changed; another's since then is no longer theirs to undo."""
+        case = await self.get(person, contradiction_id)
+        if case.contradiction.resolved_by not in (None, person):
+            raise InvalidInputError(_DECIDED_SINCE)
         return await self._detector.reopen(contradiction_id, by=check_user_id(person))

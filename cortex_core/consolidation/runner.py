@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -66,9 +66,6 @@ class ConsolidationRunner:
     """Runs jobs for owners: one process at a time on each, some owners at once, each job logged as a run of its own.
 
     What fails for one owner, or in one job, doesn't keep the others from being done.
-
-    Args:
-        lease_lasts: For how long nobody else works on an owner after this process was last heard of.
     """
 
     def __init__(
@@ -80,8 +77,6 @@ class ConsolidationRunner:
         contradictions: ContradictionDetector,
         compaction: CompactionJob,
         cleanup: Cleanup,
-        *,
-        lease_lasts: timedelta = timedelta(seconds=60),
     ) -> None:
         self._config = config
         self._redis = redis
@@ -91,20 +86,16 @@ class ConsolidationRunner:
         self.compaction_job = compaction
         self.cleanup = cleanup
         self._jobs: Sequence[Job] = (patterns, contradictions, compaction, cleanup)
-        self._keeper = RunKeeper(postgres, lease_lasts=lease_lasts)
+        self._keeper = RunKeeper(postgres)
+        self._rounds = _read_schedule("schedule", config.schedule)
+        cleanups = _read_schedule("cleanup_schedule", config.cleanup_schedule)
         self._scheduled = [
-            ScheduledJob(
-                f"consolidation {setting}",
-                Schedule(expression, setting=f"consolidation.{setting}"),
-                work,
-                since=since,
-                jitter=_JITTER,
+            ScheduledJob(f"consolidation {name}", schedule, work, since=since, jitter=_JITTER)
+            for name, schedule, work, since in (
+                ("schedule", self._rounds, self._make_due_round, self._get_last_round),
+                ("cleanup_schedule", cleanups, self.cleanup_expired, _never),
             )
-            for setting, expression, work, since in (
-                ("schedule", config.schedule, self.run_all_users, self._get_last_round),
-                ("cleanup_schedule", config.cleanup_schedule, self.cleanup_expired, _never),
-            )
-            if expression
+            if schedule
         ]
 
     def start(self) -> None:
@@ -136,13 +127,7 @@ class ConsolidationRunner:
         async with self._keeper.holding("", job=WHOLE) as lease:
             if lease is None:
                 return Round()  # another process is at it
-            async with self._keeper.running(lease, WHOLE) as run:
-                due = await self._postgres.runs.list_due_owners(
-                    WHOLE, at_least_every=_AT_LEAST_EVERY, now=now or utc_now()
-                )
-                outcomes = await self._run_each(due, now, progress or _tell_nobody)
-                run.counts.update(outcomes)
-        return Round(**outcomes)
+            return await self._make_round(lease, now, progress or _tell_nobody)
 
     async def run_for_user(
         self, user_id: str, *, now: datetime | None = None, progress: Progress | None = None
@@ -165,18 +150,9 @@ class ConsolidationRunner:
         async with self._keeper.holding(user_id) as lease:
             if lease is None:
                 return None
-            whole = Run(job=WHOLE, user_id=user_id, epoch=lease.epoch)
-            await self._postgres.runs.log(whole)
-            counts: Counter[str] = Counter()
-            error: str | None = "It was interrupted, or failed in a way that the log tells."
-            try:
-                error = await self._run_jobs(lease, counts, now, progress)
-            finally:
-                status = RunStatus.FAILED if error else RunStatus.SUCCEEDED
-                ended = {"status": status, "error": error, "completed_at": utc_now(), "counts": dict(counts)}
-                whole = whole.model_copy(update=ended)
-                await self._postgres.runs.log(whole)
-        return whole
+            async with self._keeper.running(lease, WHOLE) as whole:
+                whole.failure = await self._run_jobs(whole, now, progress)
+        return whole.entry
 
     async def cleanup_expired(self) -> int:
         """Remove expired working memories and return how many; raises `StoreUnavailableError`."""
@@ -187,20 +163,44 @@ class ConsolidationRunner:
         return await self._postgres.runs.list_runs(user_id=check_user_id(user_id), limit=limit)
 
     async def undo(self, user_id: str, run_id: UUID) -> Undone:
-        """Take back what a run changed, all or nothing.
+        """Take back what a run changed, all or nothing; with one that `run_for_user` returned, those of all its jobs.
 
         Raises:
             NotFoundError: The owner has no such run.
-            InvalidInputError: It still goes on, is undone already, or a later run has to be undone first.
-            StoreUnavailableError: A store is away.
+            InvalidInputError: It still goes on, is undone already, or changed nothing; or a later run has to be undone
+                first.
+            StoreUnavailableError: Postgres is away.
         """
-        undone = await self._postgres.runs.undo(check_user_id(user_id), run_id)
-        await self._redis.clear_identity(user_id)
+        undone = await self._postgres.runs.undo(check_user_id(user_id), run_id, whole=WHOLE)
+        with suppress(StoreUnavailableError):  # a cache that Redis kept meanwhile lasts an hour at most
+            await self._redis.clear_identity(user_id)
         return undone
 
-    async def _run_jobs(
-        self, lease: Lease, counts: Counter[str], now: datetime | None, progress: Progress | None
-    ) -> str | None:
+    async def undo_summary(self, user_id: str, memory_id: UUID) -> Undone:
+        """Take back one summary; what it stands for is recalled again, and isn't summarised any more.
+
+        Raises:
+            NotFoundError: The owner has no such summary.
+            InvalidInputError: A later run, which built upon it, has to be undone first.
+            StoreUnavailableError: Postgres is away.
+        """
+        return await self._postgres.runs.undo_summary(check_user_id(user_id), memory_id)
+
+    async def _make_due_round(self) -> Round:
+        """Make the round that is due by the clock, unless another process has made it."""
+        async with self._keeper.holding("", job=WHOLE) as lease:
+            last = await self._get_last_round()
+            is_made = self._rounds and last and self._rounds.next_after(last) > utc_now()
+            return Round() if lease is None or is_made else await self._make_round(lease, None, _tell_nobody)
+
+    async def _make_round(self, lease: Lease, now: datetime | None, progress: Callable[[int, int], object]) -> Round:
+        async with self._keeper.running(lease, WHOLE) as run:
+            due = await self._postgres.runs.list_due_owners(WHOLE, at_least_every=_AT_LEAST_EVERY, now=now or utc_now())
+            outcomes = await self._run_each(due, now, progress)
+            run.counts.update(outcomes)
+        return Round(**outcomes)
+
+    async def _run_jobs(self, whole: OpenRun, now: datetime | None, progress: Progress | None) -> str | None:
         """Run each job within the owner's time, and return why one failed, if one did."""
         failure: str | None = None
         try:
@@ -208,15 +208,15 @@ class ConsolidationRunner:
                 for job in self._jobs:
                     if progress is not None:
                         progress(job.name)
-                    failure = await self._run_job(job, lease, counts, now) or failure
+                    failure = await self._run_job(job, whole, now) or failure
         except TimeoutError:
             return "It took longer than consolidation.user_timeout_seconds."
         return failure
 
-    async def _run_job(self, job: Job, lease: Lease, counts: Counter[str], now: datetime | None) -> str | None:
+    async def _run_job(self, job: Job, whole: OpenRun, now: datetime | None) -> str | None:
         run: OpenRun | None = None
         try:
-            async with self._keeper.running(lease, job.name) as run:
+            async with self._keeper.running(whole.lease, job.name) as run:
                 await job.work(run, now=now)
         except LeaseLostError:
             raise
@@ -228,7 +228,7 @@ class ConsolidationRunner:
             return f"{job.name} failed in a way that the log tells."
         finally:
             if run is not None:
-                counts.update(run.counts)
+                whole.counts.update(run.counts)
         return None
 
     async def _run_each(
@@ -259,6 +259,10 @@ class ConsolidationRunner:
 
     async def _get_last_round(self) -> datetime | None:
         return await self._postgres.runs.get_last_success(None, WHOLE)
+
+
+def _read_schedule(setting: str, expression: str) -> Schedule | None:
+    return Schedule(expression, setting=f"consolidation.{setting}") if expression else None
 
 
 def _tell_nobody(_done: int, _total: int) -> None:

@@ -13,6 +13,7 @@ from cortex_core.models import Run, RunStatus, utc_now
 from cortex_core.stores.postgres import PostgresStore
 from cortex_core.stores.postgres.connection import Connection
 from cortex_core.stores.postgres.leases import Lease
+from cortex_core.stores.postgres.questions import Asked
 
 _log = logging.getLogger("cortex.consolidation")
 
@@ -25,28 +26,40 @@ class OpenRun:
     """A run that goes on at this moment.
 
     Attributes:
+        entry: It in the log, as it began or has ended.
         counts: What it has done so far, by name.
+        failure: Why it fails, if it does without an error.
     """
 
-    def __init__(self, run: Run, lease: Lease, postgres: PostgresStore) -> None:
-        self._run = run
+    def __init__(self, entry: Run, lease: Lease, postgres: PostgresStore) -> None:
         self._lease = lease
         self._postgres = postgres
+        self.entry = entry
         self.counts: Counter[str] = Counter()
+        self.failure: str | None = None
 
     @property
     def id(self) -> UUID:
         """What its changes are noted under."""
-        return self._run.id
+        return self.entry.id
 
     @property
     def user_id(self) -> str:
         """The owner it works on."""
         return self._lease.user_id
 
+    @property
+    def lease(self) -> Lease:
+        """The right to that work."""
+        return self._lease
+
     def committing(self) -> AbstractAsyncContextManager[Connection]:
         """Lend a transaction for what it changes; raises `LeaseLostError` if another process took the work over."""
         return self._postgres.leases.committing(self._lease)
+
+    async def look_up(self, question: bytes) -> Asked:
+        """Return what became of a question to a language model so far, by its digest."""
+        return await self._postgres.questions.look_up(self._lease, question)
 
 
 class RunKeeper:
@@ -68,7 +81,8 @@ class RunKeeper:
         if lease is None:
             yield None
             return
-        await self._postgres.runs.close_interrupted(user_id, epoch=lease.epoch)
+        if job == _LEASE or not user_id:  # their epochs are those of the runs; others count their own
+            await self._postgres.runs.close_interrupted(user_id, job, epoch=lease.epoch)
         renewal = asyncio.create_task(self._keep_renewing(lease), name="cortex lease")
         try:
             yield lease
@@ -81,20 +95,21 @@ class RunKeeper:
     @asynccontextmanager
     async def running(self, lease: Lease, job: str) -> AsyncIterator[OpenRun]:
         """Log that a job begins, and how it ends."""
-        run = Run(job=job, user_id=lease.user_id or None, epoch=lease.epoch)
-        await self._postgres.runs.log(run)
-        opened = OpenRun(run, lease, self._postgres)
-        status, why = RunStatus.FAILED, _INTERRUPTED
+        run = OpenRun(Run(job=job, user_id=lease.user_id or None, epoch=lease.epoch), lease, self._postgres)
+        await self._postgres.runs.log(run.entry)
+        why: str | None = _INTERRUPTED
         try:
-            yield opened
-            status, why = RunStatus.SUCCEEDED, ""
+            yield run
+            why = run.failure
         except CortexError as error:
             why = str(error)
             raise
         finally:
-            ended = {"status": status, "error": why or None, "completed_at": utc_now(), "counts": dict(opened.counts)}
+            status = RunStatus.FAILED if why else RunStatus.SUCCEEDED
+            ended = {"status": status, "error": why, "completed_at": utc_now(), "counts": dict(run.counts)}
+            run.entry = run.entry.model_copy(update=ended)
             with suppress(StoreUnavailableError):  # then the next holder of the lease notes that this one is gone
-                await self._postgres.runs.log(run.model_copy(update=ended))
+                await self._postgres.runs.log(run.entry)
 
     async def _keep_renewing(self, lease: Lease) -> None:
         while True:

@@ -1,9 +1,8 @@
 """Keeps what this process counts: gathered in memory, written in bulk."""
 
-import asyncio
 from datetime import datetime
 
-from cortex_core.background import BackgroundLoop
+from cortex_core.background import WriteBehind
 from cortex_core.errors import StoreUnavailableError
 from cortex_core.metrics import Metrics
 from cortex_core.models import utc_now
@@ -12,24 +11,16 @@ from cortex_core.stores.postgres import PostgresStore
 _WRITE_SECONDS = 60.0
 
 
-class ActivityLog:
-    """Writes what was counted once a minute; a crash loses a minute of it, which costs nobody anything."""
+class ActivityLog(WriteBehind):
+    """Writes what was counted, once a minute."""
 
     def __init__(self, metrics: Metrics, postgres: PostgresStore) -> None:
+        super().__init__("activity log", seconds=_WRITE_SECONDS)
         self._metrics = metrics
         self._postgres = postgres
-        self._loop = BackgroundLoop("activity log", self._step)
-
-    def start(self) -> None:
-        """Begin to write now and then."""
-        self._loop.start()
 
     async def flush(self) -> None:
-        """Write what was counted since the last time, under the hour that it is now.
-
-        Raises:
-            StoreUnavailableError: Postgres is away; it is written later.
-        """
+        """Write what was counted since the last time, under the hour that it is now; raises `StoreUnavailableError`."""
         taken = self._metrics.take()
         if not taken:
             return
@@ -38,18 +29,6 @@ class ActivityLog:
         except StoreUnavailableError:
             self._metrics.put_back(taken)
             raise
-
-    async def close(self) -> None:
-        """Write the rest, if Postgres is there, and stop."""
-        await self._loop.close()
-        try:
-            await self.flush()
-        except StoreUnavailableError:
-            self._metrics.take()
-
-    async def _step(self) -> None:
-        await asyncio.sleep(_WRITE_SECONDS)
-        await self.flush()
 
 
 def hour_of(time: datetime) -> datetime:

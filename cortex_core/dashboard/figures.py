@@ -37,6 +37,26 @@ class Latency(Model):
         )
 
 
+class Learning(Model):
+    """How memories were read for what they say of their authors.
+
+    Attributes:
+        by_rules: Memories that rules read.
+        by_model: Memories that a language model read.
+        calls: How often it answered for that.
+        postponed: How often it could not be asked, or its answer not be read, so that it was left for later.
+        left_to_rules: Memories for which it was not asked, since too few waited together or the budget was used up.
+        given_up: Memories that gave nothing but answers that can't be read or kept.
+    """
+
+    by_rules: int = 0
+    by_model: int = 0
+    calls: int = 0
+    postponed: int = 0
+    left_to_rules: int = 0
+    given_up: int = 0
+
+
 class Slot(Model):
     """What went on in an hour or a day.
 
@@ -65,9 +85,10 @@ class Stats(Model):
         write_lag: From the acknowledgement of a memory to its row in Postgres.
         hit_rate: The share of the contexts that looked for memories and found some; None if none looked.
         rejections: How many contexts did without memories, by the reason.
+        llm: What language models were asked for all purposes.
         runs: How the runs of background work went.
         last_runs: The latest ones, whenever they were.
-        dead_letters: Writes that could not be stored, ever.
+        dead_letters: Writes that could not be stored, and answers of a language model that could not be read, ever.
         backlog: Writes that wait in the journal; None while Redis is away.
         vectors_waiting: Memories that have no vector yet.
         timeline: Oldest slot first.
@@ -86,6 +107,7 @@ class Stats(Model):
     write_lag: Latency
     hit_rate: float | None
     rejections: dict[str, int]
+    learning: Learning
     llm: Spending
     runs: dict[RunStatus, int]
     last_runs: tuple[Run, ...]

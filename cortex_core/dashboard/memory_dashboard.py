@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from cortex_core.consolidation.runner import WHOLE
 from cortex_core.dashboard.activity_log import ActivityLog, hour_of
-from cortex_core.dashboard.figures import MAX_HOURS, GuildStats, Health, Latency, Slot, Stats, UserStats
+from cortex_core.dashboard.figures import MAX_HOURS, GuildStats, Health, Latency, Learning, Slot, Stats, UserStats
 from cortex_core.dashboard.health import Examiner
 from cortex_core.errors import InvalidInputError, StoreUnavailableError
 from cortex_core.metrics import Operation, Tally, name_with_reason
@@ -73,6 +73,14 @@ class MemoryDashboard:
             write_lag=Latency.of(_sum(done, Operation.WRITE)),
             hit_rate=_sum(done, Operation.FIND).count / looked_up if looked_up else None,
             rejections=_by_reason(done, Operation.REJECT),
+            learning=Learning(
+                by_rules=_sum(done, Operation.LEARN).count,
+                by_model=_sum(done, Operation.ANALYSE).count,
+                calls=_sum(done, Operation.ASK).count,
+                postponed=_sum(done, Operation.POSTPONE).count,
+                left_to_rules=_sum(done, Operation.LEAVE).count,
+                given_up=_sum(done, Operation.GIVE_UP).count,
+            ),
             llm=await activity.count_spending(since=slots[0].date()),
             runs=await activity.count_runs(WHOLE, since=slots[0]),
             last_runs=tuple(await activity.list_runs(WHOLE, limit=_LAST_RUNS)),
@@ -129,7 +137,7 @@ class MemoryDashboard:
         return sum((await self._postgres.activity.count_runs(WHOLE, guild_id=guild_id)).values())
 
     async def list_people(self, guild_id: int) -> list[str]:
-        """Return the ids of those who said something in a server; raises as `list_runs` does."""
+        """Return the ids of those who said something in a server and didn't leave it; raises as `list_runs` does."""
         return await self._postgres.activity.list_people_of_guild(guild_id)
 
     async def _count_backlog(self) -> int | None:

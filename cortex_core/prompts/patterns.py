@@ -17,7 +17,11 @@ Category = Literal["identity", "preference", "behavior", "relationship"]
 
 
 class FoundPattern(Model):
-    """A pattern as the model words it; `PatternExtractor` judges it."""
+    """A pattern as the model words it; `PatternExtractor` judges it.
+
+    Attributes:
+        known: The number of the known one that it is.
+    """
 
     model_config = ConfigDict(strict=True)
 
@@ -27,6 +31,7 @@ class FoundPattern(Model):
     evidence: list[int]
     attribute: str | None
     value: Word | None
+    known: int | None = None
 
 
 class FoundPatterns(Model):
@@ -35,18 +40,22 @@ class FoundPatterns(Model):
     patterns: list[FoundPattern]
 
 
-def build_pattern_prompt(memories: Sequence[Memory], *, attributes: Sequence[str]) -> Prompt:
+def build_pattern_prompt(memories: Sequence[Memory], *, known: Sequence[str], attributes: Sequence[str]) -> Prompt:
     """Build the prompt for an answer of the shape `FoundPatterns`.
 
     Args:
         memories: What one person said, oldest first; numbered from 1.
+        known: The patterns that were found before; numbered from 1 by themselves.
         attributes: The declared ones.
     """
     system = load_template("patterns").substitute(
         chars=MAX_PATTERN_CHARS, floor=REPORTED_FROM, attributes=", ".join(attributes)
     )
-    listed = [
-        {"number": number, "said_at": memory.created_at.isoformat(), "text": memory.content}
-        for number, memory in enumerate(memories, 1)
-    ]
-    return Prompt(system=system.strip(), user=json.dumps({"memories": listed}, ensure_ascii=False))
+    data = {
+        "known": [{"number": number, "fact": fact} for number, fact in enumerate(known, 1)],
+        "memories": [
+            {"number": number, "said_at": memory.created_at.isoformat(), "text": memory.content}
+            for number, memory in enumerate(memories, 1)
+        ],
+    }
+    return Prompt(system=system.strip(), user=json.dumps(data, ensure_ascii=False))

@@ -86,7 +86,7 @@ class ChatMessage:
 class ChatModel(Protocol):
     """Continues a conversation, or answers in a shape that a program can read.
 
-    Each call names the account whose budget pays for it: a server's id, empty for direct messages.
+    Each call names the account whose budget pays for it, as `Audience.account_of` does; what is nobody's own is empty.
     """
 
     @property

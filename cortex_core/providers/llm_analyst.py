@@ -56,12 +56,13 @@ class LLMAnalyst:
         """
         claims: list[Claim] = []
         ratings: dict[int, Rating] = {}
+        of_speaker = [fact for fact in known if fact.subject is None][:_MAX_KNOWN]
         for start in range(0, len(statements), _MAX_STATEMENTS):
             some = statements[start : start + _MAX_STATEMENTS]
             findings = await self._model.ask(
                 build_analysis_prompt(
                     speaker=next((statement.author_name for statement in some if statement.author_name), None),
-                    known=[{"attribute": fact.attribute, "value": fact.value} for fact in known[:_MAX_KNOWN]],
+                    known=[{"attribute": fact.attribute, "value": fact.value} for fact in of_speaker],
                     statements=[_shown(statement) for statement in some],
                     single=[attribute.name for attribute in declared_attributes() if not attribute.has_many],
                     several=[attribute.name for attribute in declared_attributes() if attribute.has_many],

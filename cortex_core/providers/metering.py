@@ -1,4 +1,4 @@
-"""What language models cost: a budget for each server and day, an account of every request, and how many run at once.
+"""What language models cost: a budget for each account and day, a record of every request, and how many run at once.
 
 Tokens and money are set aside in the ledger before a request and settled after it, so that requests at the same time,
 in any number of processes, keep within the caps together. Without the ledger nothing is asked.
@@ -14,9 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
+from cortex_core.audience import is_persons_account
 from cortex_core.config import LLMConfig
-from cortex_core.errors import BudgetExhaustedError, ProviderError, ProviderUnavailableError, StoreError
-from cortex_core.models import utc_now
+from cortex_core.errors import (
+    BudgetExhaustedError,
+    BudgetReservedError,
+    ProviderError,
+    ProviderUnavailableError,
+    StoreError,
+)
+from cortex_core.models import Reservation, utc_now
 from cortex_core.providers import ChatRequest, ChatServer, Completion, Usage
 from cortex_core.providers._answers import schema_of
 
@@ -38,8 +45,8 @@ class Ledger(Protocol):
 
     async def reserve(
         self, day: date, account: str, *, tokens: int, dollars: float, daily_tokens: int, daily_dollars: float
-    ) -> bool:
-        """Set aside what a request may take at most, and return whether that keeps within both caps.
+    ) -> Reservation:
+        """Set aside what a request may take at most if that keeps within both caps, and tell.
 
         Args:
             day: Whose budget it is.
@@ -98,6 +105,7 @@ class MeteredChat:
 
         Raises:
             BudgetExhaustedError: It could cost more than the account's day has left; nothing was sent.
+            BudgetReservedError: It could, by what is set aside for requests that go on; nothing was sent.
             ProviderUnavailableError: The ledger can't be reached and nothing was sent; or as the server raises.
             ProviderError: As the server raises.
         """
@@ -127,26 +135,42 @@ class MeteredChat:
         most = Usage(_size(request) + _FRAME_TOKENS * (len(request.messages) + 1), request.max_tokens)
         now = utc_now()
         charge = _Charge(now.date(), request.account, most.input_tokens + most.output_tokens, self._price(most))
+        daily_tokens, daily_dollars = self._caps(request.account)
         try:
-            is_affordable = await self._ledger.reserve(
+            reservation = await self._ledger.reserve(
                 charge.day,
                 charge.account,
                 tokens=charge.tokens,
                 dollars=charge.dollars,
-                daily_tokens=self._config.daily_tokens,
-                daily_dollars=self._config.daily_dollars,
+                daily_tokens=daily_tokens,
+                daily_dollars=daily_dollars,
             )
         except StoreError as error:
             raise ProviderUnavailableError(
                 f"The language model isn't asked while its costs can't be counted: {error}"
             ) from error
-        if not is_affordable:
-            raise BudgetExhaustedError(
-                "The day's budget for the language model is used up here; it starts anew at midnight UTC, and "
-                "`llm.daily_tokens` and `llm.daily_dollars` raise it.",
-                retry_after=_next_day(now) - now,
-            )
+        match reservation:
+            case Reservation.PENDING:
+                raise BudgetReservedError(
+                    "What is left here of the day's budget for the language model is set aside for requests that go "
+                    "on; try again when they are answered.",
+                    retry_after=timedelta(seconds=self._config.timeout_seconds),
+                )
+            case Reservation.REFUSED:
+                raise BudgetExhaustedError(
+                    "The day's budget for the language model is used up here; it starts anew at midnight UTC, and "
+                    "`llm.daily_tokens`, `llm.daily_dollars` and, for direct messages, `llm.direct_share` raise it.",
+                    retry_after=_next_day(now) - now,
+                )
         return charge
+
+    def _caps(self, account: str) -> tuple[int, float]:
+        """Return the tokens and dollars that an account may take on a day; 0 for as many as it likes."""
+        tokens, dollars = self._config.daily_tokens, self._config.daily_dollars
+        if not is_persons_account(account):
+            return tokens, dollars
+        share = self._config.direct_share
+        return math.ceil(tokens * share), dollars * share
 
     async def _settle(self, charge: _Charge, usage: Usage) -> None:
         await asyncio.shield(self._start_settling(charge, usage))
