@@ -14,8 +14,9 @@ from benchmarks._scripted_model import count_tokens, serve_rules
 from cortex_core.attributes import declared_attributes
 from cortex_core.bootstrap import Parts, open_parts
 from cortex_core.config import LearningConfig
-from cortex_core.consolidation.asking import AnalysisCounts, ModelWorker
+from cortex_core.consolidation.asking import ModelWorker
 from cortex_core.consolidation.reading import MemoryReader
+from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import utc_now
 from cortex_core.prompts.analysis import Findings, build_analysis_prompt
 from cortex_core.providers import ChatModel
@@ -71,8 +72,8 @@ async def _measure_batches(conversations: Sequence[Conversation]) -> dict[str, f
         open_settings(llm=llm, learning=nobody_reads) as (_, config),
         open_parts(config) as parts,
     ):
-        counts = AnalysisCounts()
-        worker = _make_worker(parts, counts)
+        metrics = Metrics()
+        worker = _make_worker(parts, metrics)
         for conversation in conversations:
             for portion in _portions(conversation, LearningConfig().batch_count):
                 await _store(parts, portion)
@@ -80,16 +81,17 @@ async def _measure_batches(conversations: Sequence[Conversation]) -> dict[str, f
         for _ in range(_LAST_LOOKS):
             await worker.look()
         spent = await parts.postgres.activity.count_spending(since=utc_now().date())
+    messages = metrics.take()[Operation.ANALYSE].count
     return {
-        "messages": counts.analysed,
+        "messages": messages,
         "calls": spent.calls,
-        CALLS: spent.calls / counts.analysed,
-        TOKENS_IN: round(spent.input_tokens * 100 / counts.analysed),
-        TOKENS_OUT: round(spent.output_tokens * 100 / counts.analysed),
+        CALLS: spent.calls / messages,
+        TOKENS_IN: round(spent.input_tokens * 100 / messages),
+        TOKENS_OUT: round(spent.output_tokens * 100 / messages),
     }
 
 
-def _make_worker(parts: Parts, counts: AnalysisCounts) -> ModelWorker:
+def _make_worker(parts: Parts, metrics: Metrics) -> ModelWorker:
     """Make a worker that looks when it is told to."""
     reader = MemoryReader(
         parts.redis,
@@ -99,7 +101,7 @@ def _make_worker(parts: Parts, counts: AnalysisCounts) -> ModelWorker:
         base_ttl=parts.config.ingestion.base_ttl_seconds,
     )
     analyst = LLMAnalyst(cast("ChatModel", parts.llm))
-    return ModelWorker(LearningConfig(pause_seconds=_NO_PAUSE), parts.postgres, reader, analyst, counts)
+    return ModelWorker(LearningConfig(pause_seconds=_NO_PAUSE), parts.postgres, reader, analyst, metrics)
 
 
 def _portions(conversation: Conversation, batch_count: int) -> Iterator[list[tuple[str, Sequence[Turn]]]]:

@@ -9,19 +9,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 from tokenizers import Tokenizer
 
 from cortex_core import LLMConfig
 from cortex_core.prompts.analysis import Findings, FoundClaim, FoundRating
-from cortex_core.providers.analysis import KnownFact, Statement
+from cortex_core.providers.analysis import ClaimKind, KnownFact, Statement
 from cortex_core.providers.rules import RuleAnalyst
 from tests.openai_server import Answer, ScriptedOpenAI
 
 NAME = "scripted"
 
+_KINDS: Mapping[ClaimKind, Literal["states", "corrects", "ends"]] = {
+    ClaimKind.STATES: "states",
+    ClaimKind.CORRECTS: "corrects",
+    ClaimKind.ENDS: "ends",
+}
 _EMOTION = 0.3
 
 
@@ -65,13 +70,14 @@ async def _analyse(statements: Sequence[Statement], known: Sequence[KnownFact]) 
                 subject=claim.subject,
                 attribute=claim.attribute,
                 value=claim.value,
-                kind=claim.kind.value,
+                kind=_KINDS[claim.kind],
                 replaces=claim.replaces,
                 confidence=claim.confidence,
                 since=claim.valid_from.date().isoformat() if claim.valid_from else None,
                 evidence=list(claim.evidence),
             )
             for claim in analysis.claims
+            if claim.kind in _KINDS
         ],
         ratings=[
             FoundRating(number=statement.number, emotion=_EMOTION, memory_type="episodic") for statement in statements

@@ -4,7 +4,7 @@ import json
 
 from pydantic import JsonValue
 
-from cortex_core import Audience, Fact, Memory, MemoryType
+from cortex_core import Audience, AudienceKind, Fact, Memory, MemoryType
 from cortex_core.attributes import value_in_words
 from cortex_core.knowledge.identity import ProfileEntry
 
@@ -17,7 +17,7 @@ MAX_NAME_CHARS = 100
 def describe_line(line: ProfileEntry) -> str:
     """Return a line for a list: what it says, where it may come up, and when the person said so."""
     fact = line.fact
-    details = [f"may come up {reach_of(Audience.parse(fact.audience))}"]
+    details = [f"may come up {' and '.join(map(reach_of, audiences_of(fact)))}"]
     details += [_cite(memory) for memory in _said_in_conversation(line.evidence)[-1:]]
     name = shown_name(fact.attribute, MAX_NAME_CHARS)
     return f"**{name}**\n{quote(value_in_words(fact.value))}\n{' · '.join(details)}"
@@ -27,6 +27,13 @@ def label_of_line(line: ProfileEntry) -> str:
     """Return what a line is called in a menu; where there are many values, with its own."""
     fact = line.fact
     return f"{fact.attribute}: {value_in_words(fact.value)}" if fact.has_many else fact.attribute
+
+
+def audiences_of(fact: Fact) -> list[Audience]:
+    """Return where a fact may come up, the widest place last."""
+    kinds = list(AudienceKind)
+    audiences = [Audience.parse(audience) for audience in fact.audiences] or [Audience.owner()]
+    return sorted(audiences, key=lambda audience: kinds.index(audience.kind))
 
 
 def one_of_many(fact: Fact) -> JsonValue:
@@ -44,10 +51,9 @@ def _said_in_conversation(evidence: list[Memory]) -> list[Memory]:
     return [memory for memory in evidence if memory.memory_type is not MemoryType.IDENTITY]
 
 
-def where_said(evidence: list[Memory]) -> Audience | None:
-    """Return who could hear what it rests on where that was said, if it was."""
-    said = [Audience.parse(memory.audience) for memory in _said_in_conversation(evidence)]
-    return Audience.narrowest(said) if said else None
+def where_said(evidence: list[Memory]) -> list[Audience]:
+    """Return who could hear what it rests on, where that was said."""
+    return [Audience.parse(memory.audience) for memory in _said_in_conversation(evidence)]
 
 
 def label_of(interaction: Interaction, audience: Audience, *, is_said: bool) -> str:

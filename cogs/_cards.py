@@ -21,6 +21,7 @@ from ._projects import memory_of
 from ._views import report
 from ._wording import count_of, link_to, shown_name
 
+_TAKEN_BACK = "That answer is taken back."
 _SETTLED = "This is settled already, or what it was about is forgotten."
 _MAX_VALUE_CHARS = 150
 _LABELS = {
@@ -107,10 +108,7 @@ class CardButton(
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:  # type: ignore[override]
         """Let only the person concerned press."""
-        if interaction.user.id != self._person_id:
-            await tell(interaction, "This question is for somebody else.")
-            return False
-        return True
+        return await _is_for(self._person_id, interaction)
 
     async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
         """Take the answer, or ask for the date that belongs to it."""
@@ -127,21 +125,64 @@ class CardButton(
             answered = await memory.answer_correction(
                 owner_id_of(self._person_id), self._question_id, self._answer, changed_on=changed_on
             )
-            await self._go_on(interaction, memory, _outcome(answered))
+            await _go_on(interaction, _outcome(answered), answered)
         except NotFoundError:
-            await self._go_on(interaction, memory, None)
+            question = await memory.corrections.get(owner_id_of(self._person_id), self._question_id)
+            await _go_on(interaction, None, question)
             await tell(interaction, _SETTLED)
         except Exception as error:  # noqa: BLE001  nobody else answers for such a button; it is logged there
             await report(interaction, error, away=AWAY)
 
-    async def _go_on(self, interaction: Interaction, memory: MemoryManager, outcome: str | None) -> None:
-        card = await next_card(memory, self._person_id)
-        if card is None and outcome is None:
-            await interaction.edit_original_response(view=None)  # whatever it says, maybe how it was answered
-            return
-        text, view = card or (None, None)
-        content = "\n\n".join(part for part in (outcome, text) if part)
-        await interaction.edit_original_response(content=content, view=view, allowed_mentions=NO_MENTIONS)
+
+class UndoButton(
+    DynamicItem[Button[View]],
+    template=re.compile(r"cortex:v1:card:undo:(?P<question>[0-9a-f]{32}):(?P<person>[0-9]+)"),
+):
+    """Takes an answer back, and asks again."""
+
+    def __init__(self, question_id: UUID, person_id: int) -> None:
+        self._question_id = question_id
+        self._person_id = person_id
+        super().__init__(Button(label="Undo", custom_id=f"cortex:v1:card:undo:{question_id.hex}:{person_id}", row=1))
+
+    @classmethod
+    async def from_custom_id(cls, interaction: Interaction, item: Item[View], match: re.Match[str], /) -> Self:  # type: ignore[override]  # noqa: ARG003
+        """Return the button that was pressed."""
+        return cls(UUID(match["question"]), int(match["person"]))
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:  # type: ignore[override]
+        """Let only the person concerned press."""
+        return await _is_for(self._person_id, interaction)
+
+    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+        """Take it back."""
+        await interaction.response.defer()
+        try:
+            await memory_of(interaction).corrections.take_back(owner_id_of(self._person_id), self._question_id)
+            await _go_on(interaction, _TAKEN_BACK)
+        except Exception as error:  # noqa: BLE001  nobody else answers for such a button; it is logged there
+            await report(interaction, error, away=AWAY)
+
+
+async def _is_for(person_id: int, interaction: Interaction) -> bool:
+    if interaction.user.id != person_id:
+        await tell(interaction, "This question is for somebody else.")
+        return False
+    return True
+
+
+async def _go_on(interaction: Interaction, note: str | None, answered: Correction | None = None) -> None:
+    """Let a card tell what was done, if that is news, and ask the next question; an answer can be taken back there."""
+    person_id = interaction.user.id
+    text, view = await next_card(memory_of(interaction), person_id) or (None, View(timeout=None))
+    if answered is not None and answered.run_id is not None:
+        view.add_item(UndoButton(answered.id, person_id))
+    content = "\n\n".join(part for part in (note, text) if part)
+    await interaction.edit_original_response(
+        content=content or discord.utils.MISSING,  # whatever it says, maybe how it was answered
+        view=view if view.children else None,
+        allowed_mentions=NO_MENTIONS,
+    )
 
 
 def _outcome(answered: Correction) -> str:
@@ -167,5 +208,5 @@ async def send_cards(bot: commands.Bot, memory: MemoryManager) -> None:
     async for card in memory.corrections.claim_due():
         number = discord_id_of(card.user_id)
         shown = await next_card(memory, number) if number is not None else None
-        if shown is None or not await write_to(bot, card.user_id, shown[0], view=shown[1]):
-            await memory.corrections.put_off(card)
+        if shown is not None and await write_to(bot, card.user_id, shown[0], view=shown[1]):
+            await memory.corrections.note_sent(card)

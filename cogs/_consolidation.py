@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
             parts.append(f"For {self.failed:,} of them it failed.")
         if self.left_out:
             were = "was" if self.left_out == 1 else "were"
-            parts.append(f"{_people(self.left_out)} {were} left out: opted out, or somebody else is at it.")
+            parts.append(f"{_people(self.left_out)} {were} left out: nothing may be done, or somebody else is at it.")
         return " ".join([*parts, "`/cortex jobs` lists what was done."])
 
 

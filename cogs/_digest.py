@@ -2,14 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import discord
 from discord.ext import commands
 from discord.ui import Button, DynamicItem, Item, Select, View
 
-from cortex_core import MemoryManager, NotFoundError
+from cortex_core import Memory, MemoryManager, NotFoundError
 from cortex_core.attributes import value_in_words
 from cortex_core.consolidation.digest import Digest, News
 
@@ -23,19 +23,30 @@ from ._wording import MAX_CHOICE_CHARS, preview, shown_name
 _SHOWN = 12
 _MAX_NAME_CHARS = 40
 _MAX_VALUE_CHARS = 50
+_MAX_PATTERN_CHARS = 120
 _NOT_YOURS = "This digest is somebody else's."
 _STOPPED = "I'll write no more digests. `/memory privacy` turns them on again."
-_ADDED, _ENDED = "added", "ended"
+_ADDED, _ENDED, _NOTICED = "added", "ended", "noticed"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class _Entry(NamedTuple):
+    """Something that was learned: as it is told, and in the menu."""
+
+    text: str
+    label: str
+    value: str
+
+
 async def send_digests(bot: commands.Bot, memory: MemoryManager) -> None:
-    """Tell everybody whose week is over; who can't be reached finds it all in `/memory profile`."""
+    """Tell everybody whose week is over; who can't be reached is told later, and has `/memory profile` meanwhile."""
     async for digest in memory.digests.claim_due():
         number = discord_id_of(digest.user_id)
-        if number is not None:
-            await write_to(bot, digest.user_id, view=digest_view(digest, number), embed=digest_embed(digest))
+        if number is not None and await write_to(
+            bot, digest.user_id, view=digest_view(digest, number), embed=digest_embed(digest)
+        ):
+            await memory.digests.note_sent(digest)
 
 
 def digest_embed(digest: Digest, note: str | None = None) -> discord.Embed:
@@ -45,11 +56,12 @@ def digest_embed(digest: Digest, note: str | None = None) -> discord.Embed:
         digest: What was learned.
         note: What was done about it just now.
     """
-    entries = [*([note] if note else []), *map(_describe, digest.news[:_SHOWN])]
-    if not digest.news:
+    shown = _entries_of(digest)
+    entries = [*([note] if note else []), *(entry.text for entry in shown)]
+    if not shown:
         entries.append("*Nothing else.*")
-    if (rest := len(digest.news) - _SHOWN) > 0:
-        entries.append(f"*and {rest:,} more: `/memory profile` shows everything.*")
+    if rest := len(digest.news) + len(digest.patterns) - len(shown):
+        entries.append(f"*and {rest:,} more: `/memory profile` and `/memory list` show everything.*")
     embed = list_embed("What I learned about you", entries, separator="\n")
     embed.timestamp = digest.until
     return embed.set_footer(text=f"since {digest.since:%d %b %Y}")
@@ -61,13 +73,11 @@ def digest_view(digest: Digest, person_id: int) -> View:
     It must never be stopped: with a view, Discord's library takes the kinds of its dynamic buttons out of service.
     """
     view = View(timeout=None)
-    if digest.news:
+    if shown := _entries_of(digest):
         menu: Select[View] = Select(
             custom_id=_menu_id(digest, person_id),
             placeholder="Take something back …",
-            options=[
-                discord.SelectOption(label=_label_of(news), value=_value_of(news)) for news in digest.news[:_SHOWN]
-            ],
+            options=[discord.SelectOption(label=entry.label, value=entry.value) for entry in shown],
         )
         view.add_item(UndoMenu(menu, person_id, digest.since, digest.until))
     view.add_item(StopButton(person_id))
@@ -104,8 +114,11 @@ class UndoMenu(
         digests, user_id = memory_of(interaction).digests, owner_id_of(self._person_id)
         try:
             try:
-                what, _, fact_id = self.item.values[0].partition(":")
-                await digests.take_back(user_id, UUID(fact_id), has_ended=what == _ENDED)
+                kind, _, target = self.item.values[0].partition(":")
+                if kind == _NOTICED:
+                    await digests.take_back_pattern(user_id, UUID(target))
+                else:
+                    await digests.take_back(user_id, UUID(target), has_ended=kind == _ENDED)
                 note = "Taken back: I go by what I knew before."
             except NotFoundError as error:
                 note = str(error)
@@ -155,8 +168,21 @@ def _menu_id(digest: Digest, person_id: int) -> str:
     return f"cortex:v1:digest:undo:{person_id}:{since}:{until}"
 
 
-def _value_of(news: News) -> str:
-    return f"{_ENDED if news.has_ended else _ADDED}:{news.fact.id.hex}"
+def _entries_of(digest: Digest) -> list[_Entry]:
+    """Return what is told of a digest: facts first, but half of the room is for patterns if there are so many."""
+    facts = digest.news[: max(_SHOWN // 2, _SHOWN - len(digest.patterns))]
+    entries = [_entry_of_fact(news) for news in facts] + [_entry_of_pattern(memory) for memory in digest.patterns]
+    return entries[:_SHOWN]
+
+
+def _entry_of_fact(news: News) -> _Entry:
+    label = preview(f"{_name_of(news)}: {value_in_words(news.fact.value)}", MAX_CHOICE_CHARS)
+    return _Entry(_describe(news), label, f"{_ENDED if news.has_ended else _ADDED}:{news.fact.id.hex}")
+
+
+def _entry_of_pattern(memory: Memory) -> _Entry:
+    text = f"*noticed* · {shown_name(memory.content, _MAX_PATTERN_CHARS)}"
+    return _Entry(text, preview(memory.content, MAX_CHOICE_CHARS), f"{_NOTICED}:{memory.id.hex}")
 
 
 def _describe(news: News) -> str:
@@ -168,10 +194,6 @@ def _describe(news: News) -> str:
     if news.before is not None:
         return f"*changed* · {name}: {value}, not {shown_name(value_in_words(news.before), _MAX_VALUE_CHARS)} any more"
     return f"*new* · {name}: {value}"
-
-
-def _label_of(news: News) -> str:
-    return preview(f"{_name_of(news)}: {value_in_words(news.fact.value)}", MAX_CHOICE_CHARS)
 
 
 def _name_of(news: News) -> str:

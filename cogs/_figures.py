@@ -6,7 +6,7 @@ from datetime import datetime
 import discord
 
 from cortex_core import GuildStats, MemoryType, Stats
-from cortex_core.dashboard import Latency, Spending
+from cortex_core.dashboard import Latency, Learning, Spending
 from cortex_core.models import RunStatus
 
 from ._views import list_embed
@@ -41,6 +41,7 @@ def stats_embed(stats: Stats, hours: int) -> discord.Embed:
     _add(embed, "Written", *_latency(stats.write_lag), backlog, vectors)
     _add(embed, "No recall needed", *_rejections(stats.rejections))
     _add(embed, "Errors", count_of(stats.error_count, "error"), count_of(stats.dead_letters, "dead letter"))
+    _add(embed, "Learned from", *_learning(stats.learning))
     _add(embed, "Language model", *_spending(stats.llm))
     last = [f"last {discord.utils.format_dt(run.started_at, 'R')}" for run in stats.last_runs[:1]]
     _add(embed, "Background work", *_runs(stats.runs), *last)
@@ -77,11 +78,26 @@ def _rejections(rejections: Mapping[str, int]) -> list[str]:
     return [*shown, *([f"{rest:,}: other reasons"] if rest else [])] or ["none"]
 
 
+def _learning(learning: Learning) -> list[str]:
+    """Return how many memories were read by whom; what goes amiss only where it does."""
+    amiss = {
+        "left to the rules": learning.left_to_rules,
+        "postponed": learning.postponed,
+        "given up": learning.given_up,
+    }
+    return [
+        f"{learning.by_rules:,} by rules",
+        f"{learning.by_model:,} by the model",
+        *([count_of(learning.calls, "call")] if learning.calls else []),
+        *(f"{number:,} {words}" for words, number in amiss.items() if number),
+    ]
+
+
 def _spending(spending: Spending) -> list[str]:
     if not spending.calls:
         return ["not asked"]
     tokens = [f"{spending.input_tokens:,} tokens in", f"{spending.output_tokens:,} tokens out"]
-    return [count_of(spending.calls, "call"), *tokens, f"${spending.cost_usd:,.2f}"]
+    return [count_of(spending.calls, "call"), *tokens, spending.cost]
 
 
 def _runs(runs: Mapping[RunStatus, int]) -> list[str]:

@@ -51,14 +51,18 @@ class RunPages(ListPages):
 
 
 def _describe(run: Run, *, in_detail: bool) -> str:
-    """Return a run in a line; on whom it was, what it did and why it failed is for whoever runs the bot alone."""
+    """Return a run in a line.
+
+    On whom it was, how long it took, what it did and why it failed is for whoever runs the bot alone: that goes by all
+    that is known of a person, wherever they said it.
+    """
     parts = [f"{_LIGHTS[run.status]} {run.job}", discord.utils.format_dt(run.started_at, "R")]
-    if run.completed_at is not None:
-        parts.append(f"took {_duration((run.completed_at - run.started_at).total_seconds())}")
     if run.undone_at is not None:
         parts.append("taken back")
     if not in_detail:
         return " · ".join([*parts, *(["failed"] if run.status is RunStatus.FAILED else [])])
+    if run.completed_at is not None:
+        parts.append(f"took {_duration((run.completed_at - run.started_at).total_seconds())}")
     parts.append("all" if run.user_id is None else mention_of(run.user_id))
     parts += [f"{number:,} {name.replace('_', ' ')}" for name, number in run.counts.items() if number]
     if run.error:

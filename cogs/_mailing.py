@@ -1,9 +1,10 @@
-"""Direct messages that nobody asked for at that moment: sent round by round, and taken back if they reach nobody."""
+"""Direct messages that nobody asked for at that moment: sent round by round, and again later if they reach nobody."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import discord
 from discord.ext import commands, tasks
 from discord.ui import View
@@ -54,13 +55,14 @@ class Rounds:
 async def write_to(
     bot: commands.Bot, user_id: str, text: str | None = None, *, view: View, embed: discord.Embed | None = None
 ) -> bool:
-    """Send a person a direct message and tell whether it reached them."""
+    """Send a person a direct message and tell whether it reached them, as far as that is known."""
     number = discord_id_of(user_id)
     if number is None:
         return False
     try:
         person = bot.get_user(number) or await bot.fetch_user(number)
         await person.send(text, embeds=[embed] if embed else [], view=view, allowed_mentions=NO_MENTIONS)
-    except discord.HTTPException:
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:  # refused, or Discord is away
+        log.debug("A direct message reached nobody: %s", type(error).__name__)
         return False
     return True

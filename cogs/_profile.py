@@ -12,6 +12,7 @@ from cortex_core.knowledge.identity import ProfileEntry
 
 from ._attributes import (
     MAX_NAME_CHARS,
+    audiences_of,
     describe_line,
     label_of,
     label_of_line,
@@ -28,6 +29,7 @@ from ._wording import preview, reach_of
 
 _MAX_VALUE_CHARS = 1000
 _SHOWN_EVIDENCE = 5
+_MOST_PLACES = 25  # that a menu can offer
 _NOTHING_KNOWN = "I don't know anything lasting about you yet. You can tell me something yourself."
 _SOURCE = "profile"
 
@@ -145,18 +147,13 @@ class _Places(Select[_Line]):
     def __init__(self, view: _Line) -> None:
         super().__init__(custom_id="cortex:v1:profile:where", placeholder="Where it may come up", row=0)
         self._view_of = view
-        now = Audience.parse(view.line.fact.audience)
-        offered = [Audience.owner(), Audience.everywhere()]
-        said = where_said(view.line.evidence)
-        if said and said not in offered:
-            offered.insert(1, said)
-        if now not in offered:
-            offered.append(now)
+        now, said = audiences_of(view.line.fact), where_said(view.line.evidence)
+        offered = list(dict.fromkeys([Audience.owner(), *said, *now, Audience.everywhere()]))[:_MOST_PLACES]
         for audience in offered:
             self.add_option(
-                label=label_of(view.interaction, audience, is_said=audience == said),
+                label=label_of(view.interaction, audience, is_said=audience in said),
                 value=str(audience),
-                default=audience == now,
+                default=[audience] == now,
             )
 
     async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
@@ -203,7 +200,7 @@ class _CorrectForm(OwnedModal):
         self.value.default = known if len(known) <= _MAX_VALUE_CHARS else None
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
-        """Let it hold from now on, in the same places."""
+        """Let it hold from now on, in the same place, or in the widest of them."""
         fact = self._view_of.line.fact
         value = read_value(_said(self.value.value), fact.value)
         profile = self._view_of.profile
@@ -212,7 +209,7 @@ class _CorrectForm(OwnedModal):
             fact.user_id,
             fact.attribute,
             value,
-            audience=Audience.parse(fact.audience),
+            audience=audiences_of(fact)[-1],
             source=_SOURCE,
             replaces=one_of_many(fact),
         )

@@ -1,28 +1,28 @@
 """The dialog of `/contradictions review`: one contradiction after the other, and what the person decides about it."""
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Self
 from uuid import UUID
-from weakref import WeakSet
 
 import discord
-from discord.ui import Button, TextInput
+from discord.ui import Button, DynamicItem, Item, TextInput, View
 
-from cortex_core import AccessDeniedError, InvalidInputError, MemoryManager, NotFoundError, StoreUnavailableError
+from cortex_core import AccessDeniedError, InvalidInputError, MemoryManager, NotFoundError
 from cortex_core.consolidation.contradictions import Resolution
 from cortex_core.consolidation.reviewing import Case
 
 from ._dates import DateForm
-from ._errors import AWAY, Interaction
+from ._errors import AWAY, NO_MENTIONS, Interaction, tell
 from ._messages import owner_id_of
-from ._projects import bold, mention_of
-from ._views import OwnedModal, OwnedView, entries_of, list_embed
+from ._projects import bold, memory_of, mention_of
+from ._views import OwnedModal, entries_of, list_embed, report
 from ._wording import shown_name
 
 _MAX_MERGED_CHARS = 2000
 _MAX_REASON_CHARS = 150
+_SKIP, _UNDO = "skip", "undo"
 _NOTHING_LEFT = "Nothing is left to decide."
 _TAKEN_BACK = "That decision is taken back."
 _OUTCOMES = {
@@ -32,6 +32,20 @@ _OUTCOMES = {
     Resolution.BOTH_VALID: "Both stay.",
     Resolution.CHANGED: "The older one held until then, the newer one holds since.",
 }
+
+
+_LABELS = {
+    Resolution.A_WINS: "Keep A",
+    Resolution.B_WINS: "Keep B",
+    Resolution.MERGE: "Merge …",
+    Resolution.BOTH_VALID: "Both are true",
+    Resolution.CHANGED: "It changed on …",
+    _SKIP: "Skip",
+    _UNDO: "Undo",
+}
+_TEMPLATE = re.compile(
+    rf"cortex:v1:review:(?P<action>{'|'.join(_LABELS)}):(?P<contradiction>[0-9a-f]{{32}}):(?P<person>[0-9]+)"
+)
 
 
 async def describe_case(interaction: Interaction, memory: MemoryManager, case: Case) -> list[str]:
@@ -46,176 +60,173 @@ async def describe_case(interaction: Interaction, memory: MemoryManager, case: C
     return [f"**A**\n{a}", f"**B**\n{b}", " · ".join(about)]
 
 
-class Review(OwnedView):
-    """Shows one contradiction after the other, keeping each from other reviewers as long as it is shown.
+class ReviewButton(DynamicItem[Button[View]], template=_TEMPLATE):
+    """Decides a contradiction, passes it over, or takes a decision back.
 
-    Args:
-        waiting: Those that are to be decided, in their order.
+    Everything that it has to know is in its id and in Postgres, also who is at it, so that it outlives restarts.
     """
 
-    away = AWAY
+    def __init__(self, action: str, contradiction_id: UUID, person_id: int, *, disabled: bool = False) -> None:
+        self._action = action
+        self._contradiction_id = contradiction_id
+        self._person = owner_id_of(person_id)
+        custom_id = f"cortex:v1:review:{action}:{contradiction_id.hex}:{person_id}"
+        row = 1 if action in (_SKIP, _UNDO) else 0
+        super().__init__(Button(label=_LABELS[action], custom_id=custom_id, disabled=disabled, row=row))
 
-    def __init__(
-        self, interaction: Interaction, open_views: WeakSet[OwnedView], memory: MemoryManager, waiting: Sequence[UUID]
-    ) -> None:
-        super().__init__(interaction, open_views)
-        self._memory = memory
-        self._person = owner_id_of(interaction.user.id)
-        self._waiting = list(waiting)
-        self._case: Case | None = None
-        self._decided: UUID | None = None
-        self._deciding = asyncio.Lock()
+    @classmethod
+    async def from_custom_id(cls, interaction: Interaction, item: Item[View], match: re.Match[str], /) -> Self:  # type: ignore[override]  # noqa: ARG003
+        """Return the button that was pressed."""
+        return cls(match["action"], UUID(match["contradiction"]), int(match["person"]))
 
-    async def show_next(self, *notes: str) -> None:
-        """Show the next one that is still open and that nobody else is at."""
-        told = list(notes)
-        self._case = None
-        while self._waiting and self._case is None:
-            try:
-                case = await self._memory.reviews.begin(self._person, self._waiting.pop(0))
-            except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
-                told.append(str(error))
+    async def interaction_check(self, interaction: Interaction, /) -> bool:  # type: ignore[override]
+        """Let only the person who asked press."""
+        if owner_id_of(interaction.user.id) != self._person:
+            await tell(interaction, "This review is somebody else's.")
+            return False
+        return True
+
+    async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]
+        """Do it, or ask for what belongs to it."""
+        try:
+            if self._action in (Resolution.MERGE, Resolution.CHANGED):
+                await self._ask(interaction)
+            elif self._action in _OUTCOMES:
+                await self._decide(interaction, Resolution(self._action))
             else:
-                if case.claimed_by is None:
-                    self._case = case
-                else:
-                    told.append(f"{mention_of(case.claimed_by)} is deciding one of them at this moment.")
-        self._arrange()
-        entries = list(dict.fromkeys(told))
-        if self._case is None:
-            await self._end([*entries, _NOTHING_LEFT])
-            return
-        entries += await describe_case(self.interaction, self._memory, self._case)
-        embed = list_embed("Which is right?", entries)
-        if self._waiting:
-            embed.set_footer(text=f"{len(self._waiting):,} more after this one")
-        await self.show(embed=embed)
+                await interaction.response.defer()
+                await (self._skip(interaction) if self._action == _SKIP else self._take_back(interaction))
+        except Exception as error:  # noqa: BLE001  nobody else answers for such a button; it is logged there
+            await report(interaction, error, away=AWAY)
 
-    async def decide(
+    async def _ask(self, interaction: Interaction) -> None:
+        """Ask for the words that take the place of both, or for the date."""
+        case = await memory_of(interaction).reviews.begin(self._person, self._contradiction_id)
+        if case.claimed_by is not None:
+            await tell(interaction, _busy(case.claimed_by))
+        elif self._action == Resolution.MERGE:
+            await interaction.response.send_modal(_MergeForm(interaction, case, self._merge))
+        else:
+            await interaction.response.send_modal(DateForm(interaction, self._change))
+
+    async def _merge(self, interaction: Interaction, merged: str) -> None:
+        await self._decide(interaction, Resolution.MERGE, merged=merged)
+
+    async def _change(self, interaction: Interaction, changed_on: datetime) -> None:
+        await self._decide(interaction, Resolution.CHANGED, changed_on=changed_on)
+
+    async def _decide(
         self,
         interaction: Interaction,
         resolution: Resolution,
         *,
         changed_on: datetime | None = None,
         merged: str | None = None,
-        case: Case | None = None,
     ) -> None:
-        """Carry a decision out and go on; of two presses the second one comes too late.
-
-        Args:
-            interaction: The press, or the form.
-            resolution: The decision.
-            changed_on: The date of a change.
-            merged: The words of a merged memory.
-            case: What a form was opened for; what is shown when absent.
-        """
-        await self.accept(interaction)
-        meant = case or self._case
-        async with self._deciding:
-            if self._case is None or meant is None or self._case.contradiction.id != meant.contradiction.id:
-                return
-            decided = meant.contradiction.id
-            try:
-                await self._memory.reviews.decide(
-                    self._person, decided, resolution, changed_on=changed_on, merged=merged
+        """Carry a decision out, unless somebody else is at it or was faster, and go on."""
+        await interaction.response.defer()
+        reviews, decided = memory_of(interaction).reviews, None
+        try:
+            case = await reviews.begin(self._person, self._contradiction_id)
+            if case.claimed_by is None:
+                await reviews.decide(
+                    self._person, self._contradiction_id, resolution, changed_on=changed_on, merged=merged
                 )
-            except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
-                await self.show_next(str(error))
-                return
-            self._decided = decided
-            await self.show_next(_OUTCOMES[resolution])
+                note, decided = _OUTCOMES[resolution], self._contradiction_id
+            else:
+                note = _busy(case.claimed_by)
+        except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
+            note = str(error)
+        await self._go_on(interaction, note, decided=decided or _ids_in(interaction).get(_UNDO))
 
-    @discord.ui.button(label="Keep A", custom_id="cortex:v1:review:a", row=0)
-    async def keep_a(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Let A win."""
-        await self.decide(interaction, Resolution.A_WINS)
-
-    @discord.ui.button(label="Keep B", custom_id="cortex:v1:review:b", row=0)
-    async def keep_b(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Let B win."""
-        await self.decide(interaction, Resolution.B_WINS)
-
-    @discord.ui.button(label="Merge …", custom_id="cortex:v1:review:merge", row=0)
-    async def merge(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Ask for the words that take the place of both."""
-        if self._case is not None:
-            await interaction.response.send_modal(_MergeForm(self, interaction, self._case))
-
-    @discord.ui.button(label="Both are true", custom_id="cortex:v1:review:both", row=0)
-    async def both(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Let both stay."""
-        await self.decide(interaction, Resolution.BOTH_VALID)
-
-    @discord.ui.button(label="It changed on …", custom_id="cortex:v1:review:changed", row=0)
-    async def changed(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Ask since when the newer one holds."""
-        case = self._case
-
-        async def act(answered: Interaction, changed_on: datetime) -> None:
-            await self.decide(answered, Resolution.CHANGED, changed_on=changed_on, case=case)
-
-        await interaction.response.send_modal(DateForm(interaction, act))
-
-    @discord.ui.button(label="Skip", custom_id="cortex:v1:review:skip", row=1)
-    async def skip(self, interaction: Interaction, _: Button["Review"]) -> None:
+    async def _skip(self, interaction: Interaction) -> None:
         """Leave it to later, or to others."""
-        await self.accept(interaction)
-        async with self._deciding:
-            await self.leave()
-            await self.show_next()
+        await memory_of(interaction).reviews.leave(self._person, self._contradiction_id)
+        await self._go_on(interaction, decided=_ids_in(interaction).get(_UNDO))
 
-    @discord.ui.button(label="Undo", custom_id="cortex:v1:review:undo", row=1)
-    async def undo(self, interaction: Interaction, _: Button["Review"]) -> None:
-        """Take the last decision back, and ask again."""
-        await self.accept(interaction)
-        async with self._deciding:
-            if self._decided is None:
-                return
-            note, again = _TAKEN_BACK, [self._decided]
-            try:
-                await self._memory.reviews.take_back(self._person, self._decided)
-            except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
-                note, again = str(error), []
-            if self._case is not None:
-                again.append(self._case.contradiction.id)
-            self._waiting[:0] = again
-            self._decided = None
-            await self.leave()
-            await self.show_next(note)
+    async def _take_back(self, interaction: Interaction) -> None:
+        """Take the decision back, and ask again."""
+        reviews, shown, note = memory_of(interaction).reviews, _ids_in(interaction).get(_SKIP), _TAKEN_BACK
+        try:
+            await reviews.take_back(self._person, self._contradiction_id)
+        except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
+            note = str(error)
+        if shown is not None:
+            await reviews.leave(self._person, shown)
+        await self._go_on(interaction, note)
 
-    async def leave(self) -> None:
-        """Let others have what is shown."""
-        if self._case is not None:
-            await self._memory.reviews.leave(self._person, self._case.contradiction.id)
-            self._case = None
+    async def _go_on(self, interaction: Interaction, *notes: str, decided: UUID | None = None) -> None:
+        """Show this one if it is still open and wasn't passed over, else the next one."""
+        found = await memory_of(interaction).reviews.list_open(self._person)
+        first, passed = self._contradiction_id, self._contradiction_id if self._action == _SKIP else None
+        waiting = [one.id for one in found if one.id >= first and one.id != passed]
+        await show_next(interaction, waiting, *notes, decided=decided)
 
-    async def on_timeout(self) -> None:
-        """Take the buttons away, and let others have what was shown."""
-        with suppress(StoreUnavailableError):  # then it is kept from others for some minutes more
-            await self.leave()
-        await super().on_timeout()
 
-    def _arrange(self) -> None:
-        """Offer what can be done now."""
-        self.clear_items()
-        if self._case is not None:
-            for button in (self.keep_a, self.keep_b, self.merge, self.both, self.changed, self.skip):
-                self.add_item(button)
-            self.merge.disabled = self._case.a.user_id != self._case.b.user_id
-        if self._decided is not None:
-            self.add_item(self.undo)
+async def show_next(
+    interaction: Interaction, waiting: Sequence[UUID], *notes: str, decided: UUID | None = None
+) -> None:
+    """Show the next contradiction that is still open and that nobody else is at, and keep it from others.
 
-    async def _end(self, entries: list[str]) -> None:
-        embed = list_embed("Which is right?", entries)
-        if self._decided is not None:
-            await self.show(embed=embed)
-            return
-        self.stop()
-        await self.interaction.edit_original_response(embed=embed, view=None)
+    Args:
+        interaction: By way of which the review is edited.
+        waiting: Those that are to be decided, in their order.
+        notes: What is told above it.
+        decided: The one that was decided last, if that can be taken back.
+    """
+    memory, person = memory_of(interaction), owner_id_of(interaction.user.id)
+    told, left, case = list(notes), list(waiting), None
+    while left and case is None:
+        try:
+            found = await memory.reviews.begin(person, left.pop(0))
+        except (AccessDeniedError, InvalidInputError, NotFoundError) as error:
+            told.append(str(error))
+        else:
+            if found.claimed_by is None:
+                case = found
+            else:
+                told.append(_busy(found.claimed_by))
+    entries = list(dict.fromkeys(told))
+    entries += await describe_case(interaction, memory, case) if case else [_NOTHING_LEFT]
+    embed = list_embed("Which is right?", entries)
+    if left:
+        embed.set_footer(text=f"{len(left):,} more after this one")
+    await interaction.edit_original_response(
+        embed=embed, view=_view(case, decided, interaction.user.id), allowed_mentions=NO_MENTIONS
+    )
+
+
+def _view(case: Case | None, decided: UUID | None, person_id: int) -> View | None:
+    """Return what can be done; it must never be stopped, see `card_view`."""
+    view = View(timeout=None)
+    if case is not None:
+        are_two_people = case.a.user_id != case.b.user_id
+        for action in (*_OUTCOMES, _SKIP):
+            is_off = action == Resolution.MERGE and are_two_people
+            view.add_item(ReviewButton(action, case.contradiction.id, person_id, disabled=is_off))
+    if decided is not None:
+        view.add_item(ReviewButton(_UNDO, decided, person_id))
+    return view if view.children else None
+
+
+def _ids_in(interaction: Interaction) -> dict[str, UUID]:
+    """Return what the buttons under a message are for, by what they do."""
+    rows = interaction.message.components if interaction.message else []
+    buttons = [item for row in rows if isinstance(row, discord.ActionRow) for item in row.children]
+    found = (_TEMPLATE.fullmatch(button.custom_id or "") for button in buttons)
+    return {match["action"]: UUID(match["contradiction"]) for match in found if match}
+
+
+def _busy(person: str) -> str:
+    return f"{mention_of(person)} is deciding one of them at this moment."
 
 
 class _MergeForm(OwnedModal):
-    """Asks for what is true of both."""
+    """Asks for what is true of both.
+
+    Args:
+        act: Gets the words.
+    """
 
     content: TextInput["_MergeForm"] = TextInput(
         label="What is true of both",
@@ -224,10 +235,11 @@ class _MergeForm(OwnedModal):
         max_length=_MAX_MERGED_CHARS,
     )
 
-    def __init__(self, review: Review, interaction: Interaction, case: Case) -> None:
+    def __init__(
+        self, interaction: Interaction, case: Case, act: Callable[[Interaction, str], Awaitable[None]]
+    ) -> None:
         super().__init__("review:merge", "One memory instead of two", interaction)
-        self._review = review
-        self._case = case
+        self._act = act
         self.content.default = f"{case.a.content}\n{case.b.content}"[:_MAX_MERGED_CHARS]
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]
@@ -235,4 +247,4 @@ class _MergeForm(OwnedModal):
         merged = self.content.value.strip()
         if not merged:
             raise InvalidInputError("Please say in words what is true of both.")
-        await self._review.decide(interaction, Resolution.MERGE, merged=merged, case=self._case)
+        await self._act(interaction, merged)

@@ -24,7 +24,7 @@ PAGE_SIZE = 5
 _MAX_DESCRIPTION_CHARS = 4096
 _PREFIX = "cortex:v1:"
 # Kinds of buttons that work whoever sent them, also after a restart.
-_LASTING = tuple(f"{_PREFIX}{kind}:" for kind in ("invitation", "card", "digest"))
+_LASTING = tuple(f"{_PREFIX}{kind}:" for kind in ("invitation", "card", "digest", "review"))
 _COLOUR = discord.Colour.blurple()
 
 

@@ -8,6 +8,7 @@ import discord
 from discord.ui import Button
 
 from cortex_core import Audience, Memory, MemoryManager, MemoryStatus, NotFoundError
+from cortex_core.consolidation.compaction import SOURCE as SUMMARY
 from cortex_core.recall.replies import Explanation
 
 from ._choosing import Chooser, Entry
@@ -105,6 +106,8 @@ class _Reason(OwnedView):
         if not self._is_own:
             for button in (self.wrong, self.outdated, self.forget, self.not_here):
                 self.remove_item(button)
+        if not self._is_own or memory.source != SUMMARY or _is_retired(memory):
+            self.remove_item(self.undo_summary)
         self.wrong.disabled = self.outdated.disabled = _is_retired(memory)
         self.not_here.disabled = memory.audience == str(Audience.owner()) and memory.project_id is None
 
@@ -121,12 +124,14 @@ class _Reason(OwnedView):
     @discord.ui.button(label="Wrong", custom_id="cortex:v1:why:wrong")
     async def wrong(self, interaction: Interaction, _: Button["_Reason"]) -> None:
         """Recall it no more."""
-        await self._retire(interaction, "I won't bring that up again, since it is wrong. Tell me what is right!")
+        note = "I won't bring that up again, since it is wrong. Tell me what is right!"
+        await self._retire(interaction, note, was_wrong=True)
 
     @discord.ui.button(label="Outdated", custom_id="cortex:v1:why:outdated")
     async def outdated(self, interaction: Interaction, _: Button["_Reason"]) -> None:
         """Recall it no more."""
-        await self._retire(interaction, "I won't bring that up again, since it is outdated.")
+        note = "I won't bring that up again, since it is outdated."
+        await self._retire(interaction, note, was_wrong=False)
 
     @discord.ui.button(label="Not here", custom_id="cortex:v1:why:not-here")
     async def not_here(self, interaction: Interaction, _: Button["_Reason"]) -> None:
@@ -135,6 +140,15 @@ class _Reason(OwnedView):
         owner = owner_id_of(interaction.user.id)
         await self._why.memory.set_audience(owner, self._memory.id, Audience.owner())
         note = "That comes up only in direct messages with me from now on."
+        await self._why.show(interaction, instead_of=self, note=note)
+
+    @discord.ui.button(label="Undo summary", custom_id="cortex:v1:why:undo-summary")
+    async def undo_summary(self, interaction: Interaction, _: Button["_Reason"]) -> None:
+        """Recall again what the memory sums up."""
+        await self.accept(interaction)
+        owner = owner_id_of(interaction.user.id)
+        undone = await self._why.memory.consolidation.undo_summary(owner, self._memory.id)
+        note = f"Undone: I go by {count_of(len(undone.restored))} again, and won't summarise them any more."
         await self._why.show(interaction, instead_of=self, note=note)
 
     @discord.ui.button(label="Forget", style=discord.ButtonStyle.danger, custom_id="cortex:v1:why:forget")
@@ -150,9 +164,9 @@ class _Reason(OwnedView):
         await self.accept(interaction)
         await self._why.show(interaction, instead_of=self)
 
-    async def _retire(self, interaction: Interaction, note: str) -> None:
+    async def _retire(self, interaction: Interaction, note: str, *, was_wrong: bool) -> None:
         await self.accept(interaction)
-        await self._why.memory.retire(owner_id_of(interaction.user.id), self._memory.id)
+        await self._why.memory.retire(owner_id_of(interaction.user.id), self._memory.id, was_wrong=was_wrong)
         await self._why.show(interaction, instead_of=self, note=note)
 
 

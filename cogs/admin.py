@@ -85,7 +85,13 @@ class AdminCog(
         await job.show_in(JobView(interaction, self._open_views, job, title=title))
 
     async def _plan(self, guild_id: int | None, user: discord.User | discord.Member | None) -> Work:
-        """Return the work on one person, or on everybody who is meant."""
+        """Return the work on one person, or on everybody who is meant.
+
+        In a server these are members of it who spoke there. It is the work that their own turn would bring, on all that
+        is theirs: whoever starts it is told for how many people it is done, and nothing of what came out.
+        """
+        if guild_id is not None and isinstance(user, discord.User):
+            raise NotFoundError("This person is no member of this server.")
         if guild_id is None and user is None:
             return work_on_all(self.memory)
         people = [] if guild_id is None else await self.memory.dashboard.list_people(guild_id)

@@ -123,7 +123,7 @@ class ClaraCog(commands.Cog):
             text=spoken_text(message, self._called),
         )
         conversation = [ChatMessage("system", prompt.system), ChatMessage("user", prompt.user)]
-        account = str(message.guild.id) if message.guild else ""
+        account = audience_of(message.channel).account_of(context.user_id)
         return await llm.complete(conversation, max_tokens=self.memory.config.llm.max_reply_tokens, account=account)
 
     # From memory alone
@@ -149,7 +149,8 @@ class ClaraCog(commands.Cog):
                 recent = await self.memory.list_memories(owner, limit=_LISTED, audience=place)
             except StoreError:
                 recent = context.working
-            statements, names = await self._may_tell(message, owner, responder.statements_among(recent, but=question))
+            said = [memory for memory in recent if memory.memory_type is not MemoryType.IDENTITY]  # that is the profile
+            statements, names = await self._may_tell(message, owner, responder.statements_among(said, but=question))
             recounted = responder.recount(statements, reader=owner, names=names)
             if not asks_for_knowledge(text):
                 return recounted

@@ -9,16 +9,17 @@ from discord.ext import commands
 from cortex_core import AccessDeniedError, Correction, MemoryManager, NotFoundError
 from cortex_core.consolidation.contradictions import Contradiction
 
-from ._cards import CardButton, describe_question, next_card, send_cards
+from ._cards import CardButton, UndoButton, describe_question, next_card, send_cards
 from ._errors import NO_MENTIONS, Interaction, answered, usual_pace
 from ._lifecycle import acquire_memory, release_memory
 from ._mailing import Rounds
 from ._messages import owner_id_of
 from ._pages import ListPages
-from ._review import Review, describe_case
+from ._review import ReviewButton, describe_case, show_next
 from ._views import AnswersOldButtons, OwnedView
 from ._wording import count_of
 
+_BUTTONS = (CardButton, UndoButton, ReviewButton)
 _NOTHING = "Nothing that I know of you contradicts itself."
 _HOW = "`/contradictions review` lets you decide one after the other."
 
@@ -38,14 +39,14 @@ class ContradictionsCog(
         self._rounds = Rounds(bot, self.send_cards)
 
     async def cog_load(self) -> None:
-        """Put the buttons of all cards into service, also of those sent before a restart, and begin to send cards."""
-        self.bot.add_dynamic_items(CardButton)
+        """Put all buttons into service, also those sent before a restart, and begin to send cards."""
+        self.bot.add_dynamic_items(*_BUTTONS)
         self._rounds.start()
 
     async def cog_unload(self) -> None:
         """Stop the buttons, which would otherwise go on calling this cog."""
         await self._rounds.stop()
-        self.bot.remove_dynamic_items(CardButton)
+        self.bot.remove_dynamic_items(*_BUTTONS)
         for view in list(self._open_views):
             view.stop()
 
@@ -80,7 +81,7 @@ class ContradictionsCog(
         card = await next_card(self.memory, person_id)
         found = await self.memory.reviews.list_open(owner_id_of(person_id))
         if found:
-            await Review(interaction, self._open_views, self.memory, [one.id for one in found]).show_next()
+            await show_next(interaction, [one.id for one in found])
         if card is None:
             if not found:
                 raise NotFoundError(_NOTHING)

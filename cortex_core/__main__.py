@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cortex_core.commands import exporting, health, inspection, logs, memories, processes, rejection
+from cortex_core.commands import exporting, health, inspection, logs, memories, processes, rejection, runs
 from cortex_core.commands.console import complain
 from cortex_core.config import CONFIG_FILE_VARIABLE
 from cortex_core.errors import CortexError
@@ -29,6 +29,8 @@ app.command("stats")(health.stats)
 app.command("search")(memories.search)
 app.command("forget")(memories.forget)
 app.command("export")(exporting.export)
+app.command("runs")(runs.list_runs)
+app.command("undo")(runs.undo)
 app.command("replay")(logs.replay)
 app.add_typer(logs.convert, name="convert")
 app.add_typer(inspection.dead_letters, name="dead-letters")

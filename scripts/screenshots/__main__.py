@@ -4,6 +4,7 @@ Everything in them is real: runs of the playground over the same data, used thro
 """
 
 import argparse
+import asyncio
 import os
 import shutil
 import signal
@@ -11,9 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import asyncpg
+
+from cortex_core.stores.embedded import EmbeddedServers
 
 from .page import ClarasPage
 from .scenes import STORIES
@@ -72,7 +78,18 @@ def tell(story: Story, browser: "Browser", folder: Path, only: str | None) -> No
         return
     with passable_folder() as data:
         for index, scene in enumerate(story[: wanted[-1] + 1]):
+            if scene.is_next_week:
+                with ThreadPoolExecutor() as thread:  # the browser's event loop runs in this one
+                    thread.submit(asyncio.run, pass_a_week(data)).result()
             play(scene, data, browser, folder / f"{scene.name}.png" if index in wanted else None)
+
+
+async def pass_a_week(data: Path) -> None:
+    """Let the last digests be a week older."""
+    async with await EmbeddedServers.open(data) as servers:
+        connection = await asyncpg.connect(servers.database_url)
+        await connection.execute("UPDATE owners SET digest_sent_at = digest_sent_at - interval '7 days'")
+        await connection.close()
 
 
 def play(scene: Scene, data: Path, browser: "Browser", output: Path | None) -> None:

@@ -178,4 +178,19 @@ _LEARNING: Story = (
     Scene((Use("Sam", "contradictions review", then="Which is right?"),), name="contradictions-review"),
 )
 
-STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED, _FIGURES, _LEARNING)
+_DIGEST: Story = (
+    Scene((Say("Sam", "I live in Lisbon."), Say("Sam", "I work as a nurse."))),
+    Scene(
+        (
+            Use("Sam", "memory privacy", then="Opt out"),
+            Press("Sam", "Weekly digest: off", then="Weekly digest: on"),
+            Say("Sam", "I moved to Porto."),
+            Say("Sam", "I have a cat called Miso."),
+            Say("Sam", "I'm allergic to peanuts."),
+            Say("Sam", "I quit my job as a nurse."),
+        )
+    ),
+    Scene((), name="digest", place="dm", shows_place=True, is_next_week=True),
+)
+
+STORIES: tuple[Story, ...] = (_RESTART, _OWN, _SHARED, _FIGURES, _LEARNING, _DIGEST)

@@ -73,6 +73,7 @@ class Scene:
         name: The picture's file without its suffix; None takes none.
         is_whole_page: Whether the page's frame is in the picture too, in twice the resolution.
         shows_place: Whether the name of the place and Clara's greeting there are in the picture.
+        is_next_week: Whether a week has passed since the scene before it, as far as digests are concerned.
     """
 
     steps: tuple[Step, ...]
@@ -80,6 +81,7 @@ class Scene:
     place: str = "general"
     is_whole_page: bool = False
     shows_place: bool = False
+    is_next_week: bool = False
 
 
 Story = tuple[Scene, ...]

@@ -15,7 +15,7 @@ from simcord.backend.errors import SetupError
 
 from cortex_core import Audience, MemoryManager, MemoryType, PostgresConfig, Rejection, Stats, StoreUnavailableError
 from cortex_core.consolidation.runner import Round
-from cortex_core.dashboard import Check, Health, Latency, Status
+from cortex_core.dashboard import Check, Health, Latency, Learning, Status
 from cortex_core.models import Run, RunStatus
 from tests.cogs.conftest import World, make_world, simulate
 from tests.harness import Connect
@@ -176,7 +176,7 @@ class TestStats:
         assert "Recalled: 2 times\np50 " in text
         assert "found: 100%" in text
         assert "No recall needed: 1: thanks" in text
-        assert "Language model: not asked" in text
+        assert "Learned from: 24 by rules\n0 by the model\nLanguage model: not asked" in text
         assert "Background work: 1 run done\n1 run going on\nlast <t:" in text
         assert "Errors: 0 errors\n0 dead letters" in text
 
@@ -230,6 +230,9 @@ class TestStats:
             "retrievals": huge, "error_count": huge, "store": slow, "recall": slow, "write_lag": slow, "hit_rate": 1.0,
             "rejections": rejections, "llm": spending, "runs": dict.fromkeys(RunStatus, huge), "dead_letters": huge,
             "backlog": None, "vectors_waiting": huge,
+            "learning": Learning(
+                by_rules=huge, by_model=huge, calls=huge, postponed=huge, left_to_rules=huge, given_up=huge
+            ),
         }  # fmt: skip
 
         async def get_stats(_: int) -> Stats:
@@ -240,6 +243,7 @@ class TestStats:
         text = text_of(await use_in_private(operator, "stats"))
 
         assert "Redis is away" in text
+        assert f"{huge:,} calls\n{huge:,} left to the rules\n{huge:,} postponed\n{huge:,} given up" in text
         assert f"{5 * huge:,}: other reasons" in text
         assert "p50 1,000,000.0 s\np95 1,000,000.0 s" in text
 
@@ -412,8 +416,59 @@ class TestConsolidate:
         await runner.go_on(*[DONE] * 8, RunStatus.FAILED, None)
         assert answer.content == (
             "Done with 60 people. For 1 of them it failed. "
-            "1 person was left out: opted out, or somebody else is at it. `/cortex jobs` lists what was done."
+            "1 person was left out: nothing may be done, or somebody else is at it. `/cortex jobs` lists what was done."
         )
+
+    async def test_is_for_members_who_spoke_in_the_server(
+        self, world: World, admin: simcord.MemberActor, runner: Runner
+    ) -> None:
+        """Not for who left it, nor for who is known from elsewhere alone."""
+        here, elsewhere = Audience.guild(world.guild.id), Audience.guild(SECRET_SERVER)
+        stranger = world.env.create_user("stranger")
+        for owner, audience in [
+            (world.owner(world.sam), here),
+            (world.owner(world.robin), here),
+            ("discord-77", here),
+            (f"discord-{stranger.id}", here),
+            (world.owner(admin), elsewhere),
+        ]:
+            assert (await world.memory.store(owner, "I like tea.", audience=audience)).success
+        await world.flush()
+        await world.memory._open_parts.retention.leave(world.guild.id, "discord-77")
+
+        await use(world, admin, "consolidate")
+        await runner.go_on(DONE, DONE, DONE)
+        assert set(runner.worked_on) == {
+            world.owner(world.sam), world.owner(world.robin), f"discord-{stranger.id}",  # nobody noticed that one leave
+        }  # fmt: skip
+        del runner.worked_on[:]
+
+        for person, refusal in [
+            (stranger, "This person is no member of this server."),
+            (admin, "I remember nothing that this person said here."),
+        ]:
+            assert (await use(world, admin, "consolidate", user=person)).content == refusal
+        assert runner.worked_on == []
+
+    async def test_tells_nothing_of_other_places(self, world: World, admin: simcord.MemberActor) -> None:
+        """What is said and listed is the same, whatever there is of a person elsewhere."""
+        here = Audience.channel(world.guild.id, world.general.id)
+        for person in (world.sam, world.robin):
+            assert (await world.memory.store(world.owner(person), "I like tea.", audience=here)).success
+        await world.flush()
+        before = [
+            (await use(world, admin, "consolidate", user=world.sam)).content,
+            re.sub(r"<t:\d+:R>", "…", text_of(await use(world, admin, "jobs"))),
+        ]
+        await fill(world)
+        await world.memory.change_preferences(world.owner(world.robin), opted_out=True)
+
+        answer = await use(world, admin, "consolidate", user=world.sam)
+        await world.env.advance_time(5)
+        listed = text_of(await use(world, admin, "jobs"))
+
+        assert answer.content == before[0] == "Done with 1 person. `/cortex jobs` lists what was done."
+        assert re.sub(r"<t:\d+:R>", "…", listed) == f"{before[1]}\n🟢 consolidation · …"
 
     async def test_of_everybody_is_for_the_operator(self, operator: simcord.MemberActor, runner: Runner) -> None:
         answer = await use_in_private(operator, "consolidate")
@@ -632,7 +687,7 @@ class TestJobs:
         title, *runs = text.splitlines()
         assert title == "Background work on people of this server"
         assert [run.split()[0] for run in runs] == ["🔵", "🔴", "🟢"]
-        assert runs[1].endswith(":R> · took 3 s · failed")
+        assert runs[1].endswith(":R> · failed")
         for secret in ("secret", "<@", "discord-", "patterns"):
             assert secret not in text
 
@@ -645,7 +700,7 @@ class TestJobs:
 
         _, first, second, *_ = text_of(answer).splitlines()
         assert "🟢 consolidation" in first
-        assert {"all", "4 patterns found"} <= set(first.split(" · "))
+        assert {"all", "took 3 s", "4 patterns found"} <= set(first.split(" · "))
         assert f"<@{world.sam.id}>" in second
         assert "4 patterns found · refused @everyone refused" in second
         assert len(second) < 400

@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import discord
 import pytest
 from cortex_cogs._cards import card_text, card_view
 
 from bot import Clara
-from cortex_core import Correction, MemoryConfig, MemoryManager
+from cortex_core import Correction, CorrectionAnswer, MemoryConfig, MemoryManager, StoreUnavailableError
 from cortex_core.config import CorrectionsConfig
+from cortex_core.consolidation.corrections import CorrectionAsker
 from cortex_core.knowledge.learning import ProvenClaim
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Claim
@@ -48,6 +50,27 @@ async def make_round(world: World) -> None:
     """Let a minute pass, after which cards are sent."""
     await world.env.advance_time(61)
     await world.env.settle()
+
+
+async def pass_the_pause(connect: Connect) -> None:
+    """Let the time pass in which nobody is asked again."""
+    async with connect() as connection:
+        await connection.execute("UPDATE owners SET card_claimed_at = card_claimed_at - interval '20 hours'")
+
+
+def fail(patch: pytest.MonkeyPatch, where: type, name: str, error: Exception) -> None:
+    """Let something fail as it does when the other side goes away."""
+
+    async def away(*_: object, **__: object) -> None:
+        raise error
+
+    patch.setattr(where, name, away)
+
+
+async def counts(connect: Connect) -> tuple[int, int]:
+    """Return how many cards were asked, and answered."""
+    async with connect() as connection:
+        return tuple(await connection.fetchrow("SELECT cards_asked, cards_answered FROM owners"))
 
 
 async def ask(world: World, held: object = "two", said: object = "three") -> discord.Message:
@@ -100,7 +123,7 @@ class TestAsking:
         assert card.content.startswith("Thanks, I have **three** now.\n\nI thought this of you: hometown **Oslo**.")
         await world.sam.user.click(card, label="Keep")
         card = last_in(world.sam.user.dm_channel)
-        assert (card.content, card.components) == ("Fine, **Oslo** stays.", [])
+        assert (card.content, labels_of(card)) == ("Fine, **Oslo** stays.", ["Undo"])
         assert len(world.sam.user.dm_channel.history()) == 1
 
     async def test_what_comes_later_waits(self, world: World, connect: Connect) -> None:
@@ -110,8 +133,7 @@ class TestAsking:
         await make_round(world)
         assert len(world.sam.user.dm_channel.history()) == 1
 
-        async with connect() as connection:
-            await connection.execute("UPDATE owners SET card_sent_at = card_sent_at - interval '20 hours'")
+        await pass_the_pause(connect)
         await make_round(world)
 
         assert "hometown" in last_in(world.sam.user.dm_channel).content
@@ -130,6 +152,52 @@ class TestAsking:
         await world.sam.click(review, label="Update")
         assert review.content == "Thanks, I have **three** now."
         assert await children(world) == "three"
+
+    @pytest.mark.parametrize("error", [OSError("reset"), TimeoutError(), aiohttp.ServerDisconnectedError()])
+    async def test_is_sent_later_if_discord_is_away(
+        self, world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        await contradict(world, "two", "three")
+        with monkeypatch.context() as patched:
+            fail(patched, discord.abc.Messageable, "send", error)
+            await make_round(world)
+        await make_round(world)
+        assert world.sam.user.dm_channel.last_message is None
+        assert not world.env.errors
+
+        await pass_the_pause(connect)
+        await make_round(world)
+
+        assert "number of children" in last_in(world.sam.user.dm_channel).content
+        assert await counts(connect) == (1, 0)
+
+    async def test_is_sent_later_if_a_store_goes_away_between(
+        self, world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await contradict(world, "two", "three")
+        with monkeypatch.context() as patched:
+            fail(patched, MemoryManager, "list_corrections", StoreUnavailableError("PostgreSQL is away."))
+            await make_round(world)
+        await pass_the_pause(connect)
+        await make_round(world)
+
+        assert "number of children" in last_in(world.sam.user.dm_channel).content
+
+    async def test_comes_twice_rather_than_never(
+        self, world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await contradict(world, "two", "three")
+        with monkeypatch.context() as patched:
+            fail(patched, CorrectionAsker, "note_sent", StoreUnavailableError("PostgreSQL is away."))
+            await make_round(world)
+        await make_round(world)
+        assert len(world.sam.user.dm_channel.history()) == 1
+        await pass_the_pause(connect)
+        await make_round(world)
+        await pass_the_pause(connect)
+        await make_round(world)
+
+        assert len(world.sam.user.dm_channel.history()) == 2
 
     async def test_stands_beside_a_review(self, world: World) -> None:
         await contradict(world, "two", "three")
@@ -195,7 +263,7 @@ class TestAnswering:
         await world.sam.user.click(card, label=label)
 
         card = last_in(world.sam.user.dm_channel)
-        assert (card.content, card.components) == (outcome, [])
+        assert (card.content, labels_of(card)) == (outcome, ["Undo"])
         assert await children(world) == known
 
     async def test_it_changed(self, world: World) -> None:
@@ -229,7 +297,7 @@ class TestAnswering:
         await world.sam.user.click(card, label="Update")
 
         assert await children(world) == "three"
-        assert last_in(world.sam.user.dm_channel).components == []
+        assert labels_of(last_in(world.sam.user.dm_channel)) == ["Undo"]
         await restarted.close()
 
     @pytest.mark.parametrize("labels", [("updated", "updated"), ("updated", "kept"), ("kept", "both")])
@@ -239,7 +307,7 @@ class TestAnswering:
 
         results = await press(world, *((world.sam.user, card, ids[label]) for label in labels))
 
-        assert last_in(world.sam.user.dm_channel).components == []
+        assert labels_of(last_in(world.sam.user.dm_channel)) == ["Undo"]
         assert [f.content for result in results for f in result.followups] == [SETTLED]
 
     async def test_what_was_forgotten_meanwhile_is_told_in_a_sentence(self, world: World) -> None:
@@ -273,3 +341,111 @@ class TestAnswering:
         await world.bot.load_extension("cortex_cogs.contradictions")
         await world.sam.user.click(card, label="Update")
         assert await children(world) == "three"
+
+
+class TestTakingBack:
+    @pytest.mark.parametrize("answer", ["Update", "Keep", "Both", "It changed on …"])
+    async def test_asks_again(self, world: World, answer: str) -> None:
+        card = await ask(world)
+        before = card.content
+        await give(world, card, answer)
+        answered = last_in(world.sam.user.dm_channel)
+
+        await world.sam.user.click(answered, label="Undo")
+
+        card = last_in(world.sam.user.dm_channel)
+        assert card.content == f"That answer is taken back.\n\n{before}"
+        assert labels_of(card) == ["Update", "Keep", "Both", "It changed on …"]
+        assert await children(world) == "two"
+        [two, *_] = history = await world.memory.get_identity_history(world.owner(world.sam), "number of children")
+        assert (two.valid_to, two.has_many) == (None, False)
+        assert all(fact.valid_to == fact.valid_from for fact in history if fact.id != two.id), "it held at no time"
+
+        await world.sam.user.click(card, label="Update")
+        assert await children(world) == "three"
+
+    async def test_of_several_the_one_that_was_answered(self, world: World) -> None:
+        await contradict(world, "Oslo", "Bergen", "hometown")
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        card = last_in(world.sam.user.dm_channel)
+        assert labels_of(card) == ["Update", "Keep", "Both", "It changed on …", "Undo"]
+
+        await world.sam.user.click(card, label="Undo")
+
+        card = last_in(world.sam.user.dm_channel)
+        assert card.content.startswith("That answer is taken back.\n\nI thought this of you: hometown **Oslo**.")
+        assert (await world.memory.get_identity(world.owner(world.sam)))["hometown"] == "Oslo"
+
+    async def test_works_after_a_restart(self, world: World) -> None:
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        await world.bot.close()
+        restarted = Clara(world.memory)
+        await world.env.restart_bot(restarted)
+
+        await world.sam.user.click(last_in(world.sam.user.dm_channel), label="Undo")
+
+        assert await children(world) == "two"
+        await restarted.close()
+
+    async def test_not_over_what_was_said_since(self, world: World) -> None:
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        await world.memory.update_identity(world.owner(world.sam), "number of children", "five")
+
+        await world.sam.user.click(last_in(world.sam.user.dm_channel), label="Undo")
+
+        card = last_in(world.sam.user.dm_channel)
+        assert (card.content, card.components) == ("That answer is taken back.", [])
+        assert await children(world) == "five"
+
+    async def test_twice_at_once_is_taken_back_once(self, world: World) -> None:
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        card = last_in(world.sam.user.dm_channel)
+        undo = card.components[0].children[0].custom_id
+
+        results = await press(world, *[(world.sam.user, card, undo)] * 2)
+
+        assert await children(world) == "two"
+        [sentence] = [f.content for result in results for f in result.followups]
+        assert sentence in {"There is no such answer of yours any more.", "This run was undone already."}
+        assert "Update" in labels_of(last_in(world.sam.user.dm_channel))
+
+    async def test_is_the_persons_concerned_alone(self, world: World) -> None:
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        card = last_in(world.sam.user.dm_channel)
+
+        [refused] = await press(world, (world.robin.user, card, card.components[0].children[0].custom_id))
+
+        assert refused.response is not None
+        assert refused.response.content == "This question is for somebody else."
+        assert await children(world) == "three"
+
+    async def test_is_a_run_that_can_be_undone(self, world: World) -> None:
+        card = await ask(world)
+        await world.sam.user.click(card, label="Update")
+        owner = world.owner(world.sam)
+        [run] = [run for run in await world.memory.consolidation.list_runs(owner) if run.job == "question answered"]
+
+        await world.memory.consolidation.undo(owner, run.id)
+
+        assert await children(world) == "two"
+        assert len(await world.memory.list_corrections(owner)) == 1
+
+    async def test_is_no_news_to_the_person(self, world: World) -> None:
+        owner, since = world.owner(world.sam), utc_now() - timedelta(days=5)
+        await contradict(world, "two", "three")
+        [question] = await world.memory.list_corrections(owner)
+        await world.memory.answer_correction(owner, question.id, CorrectionAnswer.UPDATED)
+
+        assert (await world.memory.digests.get(owner, since=since, until=utc_now())).news == []
+
+
+async def give(world: World, card: discord.Message, answer: str) -> None:
+    """Answer a card, with a date if it wants one."""
+    pressed = await world.sam.user.click(card, label=answer)
+    if pressed.modal is not None:
+        await world.sam.user.submit_modal(pressed, {DAY: "today"})

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 import simcord
 
+from bot import Clara
 from cortex_core import Audience, Memory, MemoryStatus, MemoryType, ProjectRole, StoreUnavailableError
 from cortex_core.stores.postgres.contradictions import Contradiction
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
@@ -17,19 +18,21 @@ from tests.harness import Connect
 
 EVIL = "@everyone <@&1> **bold** [click](https://evil.example)\n# heading <t:0:R> ```code``` \u202egnihton"
 NOTHING = "Nothing that I know of you contradicts itself."
-A, B, BOTH = "cortex:v1:review:a", "cortex:v1:review:b", "cortex:v1:review:both"
-MERGE, CHANGED, SKIP, UNDO = (f"cortex:v1:review:{name}" for name in ("merge", "changed", "skip", "undo"))
+A, B, BOTH = "Keep A", "Keep B", "Both are true"
+MERGE, CHANGED, SKIP, UNDO = "Merge …", "It changed on …", "Skip", "Undo"
 DAY, CONTENT = "cortex:v1:date:day", "cortex:v1:review:content"
 
 
 async def know(world: World, person: simcord.MemberActor, content: str, days_ago: float = 0, **fields: Any) -> Memory:
     memory = Memory(
-        user_id=world.owner(person),
-        author_id=world.owner(person),
-        content=content,
-        memory_type=MemoryType.SEMANTIC,
-        created_at=datetime.now(UTC) - timedelta(days=days_ago),
-        **fields,
+        **{
+            "user_id": world.owner(person),
+            "author_id": world.owner(person),
+            "content": content,
+            "memory_type": MemoryType.SEMANTIC,
+            "created_at": datetime.now(UTC) - timedelta(days=days_ago),
+            **fields,
+        }
     )
     assert await world.memory.postgres.write([PendingWrite(memory)]) == [WriteOutcome.WRITTEN]
     return memory
@@ -72,6 +75,17 @@ def text_of(answer: simcord.ResponseMessage) -> str:
 
 def buttons_of(answer: simcord.ResponseMessage) -> list[str]:
     return [c["label"] for row in answer.components for c in row["components"] if not c.get("disabled")]
+
+
+def id_of(answer: simcord.ResponseMessage, label: str) -> str:
+    """Return the id of a button, pressed or not."""
+    return next(c["custom_id"] for row in answer.components for c in row["components"] if c["label"] == label)
+
+
+async def look_away(connect: Connect) -> None:
+    """Let so much time pass that what is under review isn't kept from others any more."""
+    async with connect() as connection:
+        await connection.execute("UPDATE contradictions SET claimed_until = now() - interval '1 second'")
 
 
 async def the_contradiction(world: World, contradiction_id: UUID, person: simcord.MemberActor) -> Contradiction:
@@ -188,7 +202,7 @@ class TestReview:
         a = next(memory for memory in pair if f"**A**\n> {memory.content}" in text_of(answer))
         pair = (a, *(memory for memory in pair if memory != a))
 
-        await world.sam.click(answer, custom_id=button)
+        await world.sam.click(answer, label=button)
 
         assert said in text_of(answer)
         assert "Nothing is left to decide." in text_of(answer)
@@ -199,7 +213,7 @@ class TestReview:
         [pair] = await cities(world)
         answer = await use(world, "review")
 
-        await world.sam.click(answer, custom_id=BOTH)
+        await world.sam.click(answer, label=BOTH)
 
         assert [await status_of(world, memory) for memory in pair] == [MemoryStatus.ACTIVE] * 2
         assert (await use(world, "list")).content == NOTHING
@@ -208,7 +222,7 @@ class TestReview:
         [pair] = await cities(world)
         answer = await use(world, "review")
 
-        form = await world.sam.click(answer, custom_id=MERGE)
+        form = await world.sam.click(answer, label=MERGE)
         assert form.modal is not None
         await world.sam.submit_modal(form, {CONTENT: "I live in Porto and in Lisbon."})
 
@@ -221,7 +235,7 @@ class TestReview:
         await cities(world)
         answer = await use(world, "review")
 
-        form = await world.sam.click(answer, custom_id=MERGE)
+        form = await world.sam.click(answer, label=MERGE)
         refused = await world.sam.submit_modal(form, {CONTENT: "  "})
 
         assert refused.response is not None
@@ -233,7 +247,7 @@ class TestReview:
         [(older, newer)] = await cities(world)
         answer = await use(world, "review")
 
-        form = await world.sam.click(answer, custom_id=CHANGED)
+        form = await world.sam.click(answer, label=CHANGED)
         await world.sam.submit_modal(form, {DAY: "2 weeks ago"})
 
         then = (datetime.now(UTC) - timedelta(days=14)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -253,7 +267,7 @@ class TestReview:
         await cities(world)
         answer = await use(world, "review")
 
-        form = await world.sam.click(answer, custom_id=CHANGED)
+        form = await world.sam.click(answer, label=CHANGED)
         refused = await world.sam.submit_modal(form, {DAY: typed})
 
         assert refused.response is not None
@@ -267,11 +281,11 @@ class TestReview:
         assert "Lisbon 0" in text_of(answer)
         assert answer.embeds[0].footer.text == "2 more after this one"
 
-        await world.sam.click(answer, custom_id=BOTH)
+        await world.sam.click(answer, label=BOTH)
         assert text_of(answer).count("Lisbon 1") == 1
-        await world.sam.click(answer, custom_id=SKIP)
+        await world.sam.click(answer, label=SKIP)
         assert "Lisbon 2" in text_of(answer)
-        await world.sam.click(answer, custom_id=SKIP)
+        await world.sam.click(answer, label=SKIP)
 
         assert "Nothing is left to decide." in text_of(answer)
         assert buttons_of(answer) == ["Undo"]
@@ -281,23 +295,23 @@ class TestReview:
         pairs = await cities(world, 2)
         answer = await use(world, "review")
         assert "Undo" not in buttons_of(answer)
-        await world.sam.click(answer, custom_id=A)
+        await world.sam.click(answer, label=A)
 
-        await world.sam.click(answer, custom_id=UNDO)
+        await world.sam.click(answer, label=UNDO)
 
         assert "That decision is taken back." in text_of(answer)
         assert "Lisbon 0" in text_of(answer)
         assert [await status_of(world, memory) for memory in pairs[0]] == [MemoryStatus.ACTIVE] * 2
         assert "Undo" not in buttons_of(answer)
-        await world.sam.click(answer, custom_id=BOTH)
+        await world.sam.click(answer, label=BOTH)
         assert "Lisbon 1" in text_of(answer)
 
     async def test_taken_back_at_the_end_too(self, world: World) -> None:
         await cities(world)
         answer = await use(world, "review")
-        await world.sam.click(answer, custom_id=BOTH)
+        await world.sam.click(answer, label=BOTH)
 
-        await world.sam.click(answer, custom_id=UNDO)
+        await world.sam.click(answer, label=UNDO)
 
         assert "Keep A" in buttons_of(answer)
 
@@ -305,19 +319,19 @@ class TestReview:
         pairs = await cities(world, 2)
         answer = await use(world, "review")
 
-        await press(world, (world.sam, answer, A), (world.sam, answer, B))
+        await press(world, *((world.sam, answer, id_of(answer, label)) for label in (A, B)))
 
         statuses = [await status_of(world, memory) for pair in pairs for memory in pair]
-        assert sorted(statuses).count(MemoryStatus.SUPERSEDED) in {1, 2}
-        open_ones = await world.memory.reviews.list_open(world.owner(world.sam))
-        assert len(open_ones) == 2 - statuses.count(MemoryStatus.SUPERSEDED)
+        assert statuses.count(MemoryStatus.SUPERSEDED) == 1
+        [left] = await world.memory.reviews.list_open(world.owner(world.sam))
+        assert left.memory_a in {memory.id for memory in pairs[1]}
 
     async def test_what_was_forgotten_meanwhile_is_passed_over(self, world: World) -> None:
         pairs = await cities(world, 2)
         answer = await use(world, "review")
         await world.memory.forget(pairs[0][0].user_id, [pairs[0][0].id])
 
-        await world.sam.click(answer, custom_id=A)
+        await world.sam.click(answer, label=A)
 
         assert "There is no such contradiction for you to decide." in text_of(answer)
         assert "Lisbon 1" in text_of(answer)
@@ -326,9 +340,41 @@ class TestReview:
         await cities(world)
         answer = await use(world, "review")
 
-        await press(world, (world.robin, answer, A))
+        [refused] = await press(world, (world.robin, answer, id_of(answer, A)))
 
+        assert refused.response is not None
+        assert refused.response.content == "This review is somebody else's."
         assert len(await world.memory.reviews.list_open(world.owner(world.sam))) == 1
+
+    @pytest.mark.parametrize("button", [A, BOTH, MERGE, CHANGED, SKIP])
+    async def test_works_after_a_restart(self, world: World, button: str) -> None:
+        await cities(world, 2)
+        answer = await use(world, "review")
+        await world.bot.close()
+        restarted = Clara(world.memory)
+        await world.env.restart_bot(restarted)
+
+        pressed = await world.sam.click(answer, label=button)
+        if pressed.modal is not None:
+            await world.sam.submit_modal(pressed, {CONTENT: "Both."} if button == MERGE else {DAY: "2 weeks ago"})
+
+        assert "Lisbon 1" in text_of(answer)
+        left = await world.memory.reviews.list_open(world.owner(world.sam))
+        assert len(left) == (2 if button == SKIP else 1)
+        if button != SKIP:
+            await world.sam.click(answer, label=UNDO)
+            assert "That decision is taken back." in text_of(answer)
+            assert "Lisbon 0" in text_of(answer)
+        await restarted.close()
+
+    async def test_works_hours_later(self, world: World) -> None:
+        await cities(world)
+        answer = await use(world, "review")
+        await world.env.advance_time(3600)
+
+        await world.sam.click(answer, label=BOTH)
+
+        assert await world.memory.reviews.list_open(world.owner(world.sam)) == []
 
 
 class TestProjects:
@@ -339,7 +385,7 @@ class TestProjects:
         assert "said by robin" in text_of(answer)
         assert "Merge …" not in buttons_of(answer), "two people's words can't be merged"
 
-        await ada.click(answer, custom_id=BOTH)
+        await ada.click(answer, label=BOTH)
 
         assert (await the_contradiction(world, found, ada)).resolved_by == world.owner(ada)
 
@@ -356,7 +402,7 @@ class TestProjects:
             project_id, world.owner(ada), ProjectRole.MEMBER, by=world.owner(world.sam)
         )
 
-        await ada.click(answer, custom_id=A)
+        await ada.click(answer, label=A)
 
         assert "Only the owner or an admin of the project can decide that." in text_of(answer)
         assert (await the_contradiction(world, found, world.sam)).resolution is None
@@ -368,42 +414,64 @@ class TestProjects:
         assert f"<@{ada.id}> is deciding one of them at this moment." in text_of(second)
         assert buttons_of(second) == []
 
-        await ada.click(first, custom_id=SKIP)
+        await ada.click(first, label=SKIP)
 
         assert "Keep A" in buttons_of(await use(world, "review", world.sam))
 
-    async def test_who_looks_away_leaves_it_to_others(self, world: World, ada: simcord.MemberActor) -> None:
-        await a_project(world, ada)
-        first = await use(world, "review", ada)
-        await world.env.advance_time(200)
-        assert buttons_of(first) == []
+    async def test_leaving_it_is_not_taken_for_a_decision(self, world: World, ada: simcord.MemberActor) -> None:
+        *_, found, _ = await a_project(world, ada)
 
-        assert "Keep A" in buttons_of(await use(world, "review", world.sam))
+        async def look_and_leave(person: simcord.MemberActor) -> None:
+            for _ in range(50):
+                await world.memory.reviews.begin(world.owner(person), found)
+                await world.memory.reviews.leave(world.owner(person), found)
 
-    async def test_a_process_that_died_leaves_it_to_others_later(
+        await asyncio.gather(*(look_and_leave(person) for person in (ada, world.sam) * 2))
+
+        assert (await the_contradiction(world, found, ada)).resolution is None
+
+    async def test_who_looks_away_leaves_it_to_others(
         self, world: World, ada: simcord.MemberActor, connect: Connect
     ) -> None:
-        await a_project(world, ada)
-        await use(world, "review", ada)
-        async with connect() as connection:
-            await connection.execute("UPDATE contradictions SET claimed_until = now() - interval '1 second'")
+        *_, found, _ = await a_project(world, ada)
+        first = await use(world, "review", ada)
+        await look_away(connect)
+        second = await use(world, "review", world.sam)
+        assert "Keep A" in buttons_of(second)
 
-        assert "Keep A" in buttons_of(await use(world, "review", world.sam))
+        sentence = f"<@{world.sam.id}> is deciding one of them at this moment."
+        pressed = await ada.click(first, label=CHANGED)
+        assert pressed.response is not None
+        assert pressed.response.content == sentence
+        await ada.click(first, label=A)
+        assert sentence in text_of(first)
+        assert (await the_contradiction(world, found, ada)).resolution is None
+
+    async def test_another_s_decision_is_not_taken_back(self, world: World, ada: simcord.MemberActor) -> None:
+        *_, found, _ = await a_project(world, ada)
+        first = await use(world, "review", ada)
+        await ada.click(first, label=BOTH)
+        await world.memory.reviews.take_back(world.owner(ada), found)
+        await world.sam.click(await use(world, "review", world.sam), label=BOTH)
+
+        await ada.click(first, label=UNDO)
+
+        assert "Somebody else has decided this since." in text_of(first)
+        assert (await the_contradiction(world, found, ada)).resolved_by == world.owner(world.sam)
 
     async def test_the_second_reads_that_it_is_decided(
         self, world: World, ada: simcord.MemberActor, connect: Connect
     ) -> None:
         await a_project(world, ada)
         first = await use(world, "review", ada)
-        async with connect() as connection:
-            await connection.execute("UPDATE contradictions SET claimed_until = now() - interval '1 second'")
+        await look_away(connect)
         second = await use(world, "review", world.sam)
+        await world.sam.click(second, label=B)
 
-        await asyncio.gather(press(world, (ada, first, A), (world.sam, second, B)))
+        await ada.click(first, label=A)
 
-        texts = [text_of(first), text_of(second)]
-        assert sum("Somebody has decided this already." in text for text in texts) == 1
-        assert sum("holds no more" in text for text in texts) == 1
+        assert "Somebody has decided this already." in text_of(first)
+        assert "holds no more" in text_of(second)
 
 
 async def test_works_in_a_direct_message(world: World) -> None:
@@ -427,10 +495,10 @@ async def test_an_unloaded_extension_leaves_no_button_that_works(world: World) -
     answer = await use(world, "review")
 
     await world.bot.unload_extension("cortex_cogs.contradictions")
-    await world.sam.click(answer, custom_id=A)
+    await world.sam.click(answer, label=A)
 
     assert len(await world.memory.reviews.list_open(world.owner(world.sam))) == 1
     await world.bot.load_extension("cortex_cogs.contradictions")
     again = await use(world, "review")
-    await world.sam.click(again, custom_id=BOTH)
+    await world.sam.click(again, label=BOTH)
     assert "Both stay." in text_of(again)

@@ -4,19 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import aiohttp
 import discord
 import pytest
 from cortex_cogs._digest import digest_embed, digest_view
 
 from bot import Clara
-from cortex_core import Fact, MemoryConfig, MemoryManager, NotFoundError
+from cortex_core import Fact, Memory, MemoryConfig, MemoryManager, MemoryType, NotFoundError
 from cortex_core.config import CorrectionsConfig
 from cortex_core.consolidation.digest import Digest, News
+from cortex_core.consolidation.patterns import Pattern
 from cortex_core.knowledge.learning import ProvenClaim
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Claim, ClaimKind
 from cortex_core.providers.local import LocalEmbedder
 from tests.cogs.conftest import World
+from tests.cogs.test_cards import fail
 from tests.cogs.test_contradictions import EVIL, know
 from tests.cogs.test_memory_commands import buttons_of, use
 from tests.cogs.test_project_commands import close_messages, last_in, press
@@ -46,6 +49,19 @@ async def learn(
     )
 
 
+async def notice(world: World, fact: str) -> None:
+    """Find a pattern in what Sam says."""
+    shown_by = [await know(world, world.sam, f"{fact} {number}", memory_type=MemoryType.EPISODIC) for number in (1, 2)]
+    pattern = Pattern(category="behavior", fact=fact, confidence=0.9, evidence=tuple(memory.id for memory in shown_by))
+    extractor = world.memory.consolidation.pattern_extractor
+    await extractor.apply_patterns(world.owner(world.sam), [pattern])
+
+
+async def patterns(world: World) -> list[str]:
+    """What was found and counts."""
+    return [memory.content for memory in await world.memories(world.sam) if memory.source == "consolidation"]
+
+
 async def wish(world: World) -> None:
     await world.memory.change_preferences(world.owner(world.sam), wants_digest=True)
 
@@ -53,7 +69,11 @@ async def wish(world: World) -> None:
 async def pass_a_week(world: World, connect: Connect) -> None:
     """Let a week pass since the last digest, and a round be made."""
     async with connect() as connection:
-        await connection.execute("UPDATE owners SET digest_sent_at = digest_sent_at - $1::interval", WEEK)
+        await connection.execute(
+            "UPDATE owners SET digest_sent_at = digest_sent_at - $1::interval, "
+            "digest_claimed_at = digest_claimed_at - $1::interval",
+            WEEK,
+        )
     await world.env.advance_time(61)
     await world.env.settle()
 
@@ -92,7 +112,7 @@ class TestSending:
         await learn(world, "pets", "Rex")
         await world.memory.change_preferences(world.owner(world.sam), wants_digest=True)
         async with connect() as connection:
-            await connection.execute("UPDATE consolidation_runs SET started_at = started_at - interval '30 days'")
+            await connection.execute("UPDATE consolidation_runs SET completed_at = completed_at - interval '30 days'")
         await learn(world, "location", "Bergen")
         await learn(world, "likes", "tea")
         await learn(world, "pets", "Rex", kind=ClaimKind.ENDS)
@@ -108,6 +128,27 @@ class TestSending:
         ]
         assert world.general.last_message is None
         assert world.robin.user.dm_channel.last_message is None
+
+    async def test_tells_what_was_noticed(self, world: World, connect: Connect) -> None:
+        await notice(world, "goes running before work")
+        await wish(world)
+        async with connect() as connection:
+            await connection.execute("UPDATE consolidation_runs SET completed_at = completed_at - interval '30 days'")
+        await learn(world, "likes", "tea")
+        await notice(world, "reads about old ships")
+
+        digest = await the_digest(world, connect)
+
+        assert text_of(digest).splitlines() == ["*new* · **likes**: tea", "*noticed* · reads about old ships"]
+
+    async def test_is_sent_for_what_was_noticed_alone(self, world: World, connect: Connect) -> None:
+        await notice(world, EVIL)
+
+        digest = await the_digest(world, connect)
+
+        assert text_of(digest).startswith("*noticed* · ")
+        assert "@\u200beveryone" in text_of(digest)
+        assert "[click](" not in text_of(digest)
 
     async def test_is_sent_only_if_wished(self, world: World, connect: Connect) -> None:
         await learn(world, "likes", "tea")
@@ -156,6 +197,45 @@ class TestSending:
 
         assert sum(await asyncio.gather(*(claim() for _ in range(8)))) == 1
 
+    async def test_is_sent_later_if_whoever_was_to_send_it_was_stopped(self, world: World, connect: Connect) -> None:
+        await learn(world, "likes", "tea")
+        await wish(world)
+        async with connect() as connection:
+            await connection.execute("UPDATE owners SET digest_sent_at = digest_sent_at - $1::interval", WEEK)
+        now = utc_now()
+
+        async def claim(hours: float) -> list[Digest]:
+            return [digest async for digest in world.memory.digests.claim_due(now=now + timedelta(hours=hours))]
+
+        rounds = [await claim(hours) for hours in (0, 19, 20, 39, 40)]
+
+        assert [len(digests) for digests in rounds] == [1, 0, 1, 0, 1]
+        [first], [last] = rounds[0], rounds[-1]
+        assert (last.since, last.news) == (first.since, first.news)
+        await world.memory.digests.note_sent(last)
+        assert await claim(60) == []
+        assert await claim(40 + 7 * 24) == [], "nothing was learned since"
+        assert await claim(40 + 7 * 24 + 21) == []
+
+    @pytest.mark.parametrize("error", [OSError("reset"), TimeoutError(), aiohttp.ServerDisconnectedError()])
+    async def test_is_sent_later_if_discord_is_away(
+        self, world: World, connect: Connect, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        await learn(world, "likes", "tea")
+        await wish(world)
+        with monkeypatch.context() as patched:
+            fail(patched, discord.abc.Messageable, "send", error)
+            await pass_a_week(world, connect)
+        await world.env.advance_time(61)
+        assert world.sam.user.dm_channel.last_message is None
+        assert not world.env.errors
+
+        async with connect() as connection:
+            await connection.execute("UPDATE owners SET digest_claimed_at = digest_claimed_at - interval '20 hours'")
+        await world.env.advance_time(61)
+
+        assert text_of(last_in(world.sam.user.dm_channel)) == "*new* · **likes**: tea"
+
     async def test_who_takes_no_direct_messages_gets_none(self, world: World, connect: Connect) -> None:
         await learn(world, "likes", "tea")
         await wish(world)
@@ -179,13 +259,18 @@ class TestSending:
             id="0" * 32, user_id="discord-1", attribute=evil, subject=evil, value=evil, source="rules",
             valid_from=utc_now(), recorded_at=utc_now(),
         )  # fmt: skip
-        digest = Digest("discord-1", utc_now() - WEEK, utc_now(), [News(fact, evil)] * 30)
+        pattern = Memory(user_id="discord-1", content=evil)
+        for facts, noticed, shown in ((30, 0, (12, 0)), (30, 30, (6, 6)), (2, 30, (2, 10)), (30, 1, (11, 1))):
+            digest = Digest("discord-1", utc_now() - WEEK, utc_now(), [News(fact, evil)] * facts, [pattern] * noticed)
 
-        embed = digest_embed(digest, "A note.")
-        assert len(embed.description or "") <= 4000
-        assert (embed.description or "").endswith("*and 18 more: `/memory profile` shows everything.*")
-        menu, stop = digest_view(digest, 2**64 - 1).children
-        assert all(len(item.custom_id or "") <= 100 for item in (menu, stop))
+            embed = digest_embed(digest, "A note.")
+            text = embed.description or ""
+            assert len(text) <= 4000
+            assert (text.count("*changed*"), text.count("*noticed*")) == shown
+            rest = facts + noticed - 12
+            assert text.endswith(f"*and {rest} more: `/memory profile` and `/memory list` show everything.*")
+            menu, stop = digest_view(digest, 2**64 - 1).children
+            assert all(len(item.custom_id or "") <= 100 for item in (menu, stop))
 
 
 class TestTakingBack:
@@ -253,6 +338,37 @@ class TestTakingBack:
         await facts.learn(world.owner(world.sam), [claim], learned_by="a model")
 
         assert await identity(world) == {}
+
+    async def test_what_was_noticed(self, world: World, connect: Connect) -> None:
+        await notice(world, "goes running before work")
+        await notice(world, "reads about old ships")
+        digest = await the_digest(world, connect)
+
+        digest = await take_back(world, digest, "goes running before work")
+
+        assert await patterns(world) == ["reads about old ships"]
+        note = "Taken back: I go by what I knew before."
+        assert text_of(digest) == f"{note}\n*noticed* · reads about old ships"
+        await notice(world, "goes running before work")
+        assert await patterns(world) == ["reads about old ships"], "it isn't found again"
+
+    async def test_what_was_noticed_is_taken_back_once(self, world: World, connect: Connect) -> None:
+        await notice(world, "goes running before work")
+        digest = await the_digest(world, connect)
+        [found] = [memory for memory in await world.memories(world.sam) if memory.source == "consolidation"]
+        await world.memory.retire(found.user_id, found.id)
+
+        digest = await take_back(world, digest, "goes running before work")
+
+        assert text_of(digest).startswith("That is taken back already or forgotten")
+
+    async def test_nobody_takes_back_what_was_said_itself(self, world: World) -> None:
+        said = await know(world, world.sam, "I like tea.")
+
+        with pytest.raises(NotFoundError):
+            await world.memory.digests.take_back_pattern(world.owner(world.sam), said.id)
+
+        assert [memory.content for memory in await world.memories(world.sam)] == ["I like tea."]
 
     async def test_works_after_a_restart(self, world: World, connect: Connect) -> None:
         await learn(world, "likes", "tea")
@@ -329,4 +445,5 @@ class TestSwitch:
         assert world.sam.user.dm_channel.last_message is None
         await world.bot.load_extension("cortex_cogs.memory")
         await world.env.advance_time(61)
+        await world.env.settle()
         assert world.sam.user.dm_channel.last_message is not None

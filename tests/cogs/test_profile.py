@@ -153,7 +153,7 @@ async def test_a_line_that_may_come_up_in_a_channel_names_it(world: World) -> No
 
     assert f"where all readers can read <#{world.general.id}> too" in text_of(answer)
     labels = [option["label"] for option in buttons_of(answer)[WHERE]["options"]]
-    assert labels[-1] == "Where all readers can read #general too"
+    assert labels[1] == "Where all readers can read #general too"
 
 
 async def test_a_line_is_forgotten_after_a_confirmation(world: World) -> None:
@@ -279,16 +279,18 @@ async def test_what_somebody_else_says_of_a_person_is_not_in_their_profile(world
     assert await world.memories(world.robin) == []
 
 
-@pytest.mark.parametrize(("typed", "kept", "shown"), [(None, "1990-05-03", "3 May 1990"), ("5 may", "--05-05", "5 May")])
+@pytest.mark.parametrize(
+    ("typed", "kept", "shown"), [("3 May 1990", "1990-05-03", "3 May 1990"), ("5 may", "--05-05", "5 May")]
+)
 async def test_a_birthday_reads_and_is_typed_as_people_write_it(
-    world: World, typed: str | None, kept: str, shown: str
+    world: World, typed: str, kept: str, shown: str
 ) -> None:
     await know(world, "birthday", "1990-05-03")
     answer = await open_line(world)
     assert "> 3 May 1990\n" in text_of(answer)
 
     form = await world.sam.click(answer, label="Correct")
-    await world.sam.submit_modal(form, {VALUE: typed or "3 May 1990"})
+    await world.sam.submit_modal(form, {VALUE: typed})
 
     assert f"> {shown}\n" in text_of(answer)
     assert await identity(world) == {"birthday": kept}

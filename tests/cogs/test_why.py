@@ -1,12 +1,15 @@
 """`/memory why` and the menu *Why did you say that?*: what a reply drew on."""
 
+from datetime import UTC, datetime
+
 import discord
 import pytest
 import simcord
 
 from cortex_core import Audience, Memory, MemoryStatus, StoreUnavailableError
 from tests.cogs.conftest import World
-from tests.cogs.test_memory_commands import AWAY, text_of, use
+from tests.cogs.test_memory_commands import AWAY, buttons_of, text_of, use
+from tests.harness import eventually
 
 TOLD = "My cat is called Miso and she hates the vacuum cleaner."
 ASKED = "Clara, what is my cat called?"
@@ -74,6 +77,30 @@ async def test_explains_only_what_clara_said(world: World) -> None:
     assert asked.response.content == "Please choose something that I said."
 
 
+async def test_a_summary_can_be_undone(world: World) -> None:
+    owner = world.owner(world.sam)
+    for hour in range(12):
+        said = Memory(user_id=owner, content=f"Miso slept {hour} h.", created_at=datetime(2026, 1, 6, hour, tzinfo=UTC))
+        await world.memory.postgres.store(said)
+    await world.memory.consolidation.compaction_job.compact_user(owner)
+    [summary] = await world.memory.postgres.get_memories(owner)
+    await world.memory.note_reply(owner, "1", [summary])
+    answer = await use(world, "why")
+    await world.sam.select(answer, ["0"], custom_id=MENU)
+
+    await world.sam.click(answer, label="Undo summary")
+
+    note = "Undone: I go by 12 memories again, and won't summarise them any more."
+    assert note in text_of(answer)
+    assert len(await world.memory.postgres.get_memories(owner)) == 12
+    await world.sam.select(answer, ["0"], custom_id=MENU)
+    assert "cortex:v1:why:undo-summary" not in buttons_of(answer)
+
+
+async def test_what_is_no_summary_has_nothing_to_undo(world: World) -> None:
+    assert "cortex:v1:why:undo-summary" not in buttons_of(await open_reason(world))
+
+
 @pytest.mark.parametrize("label", ["Wrong", "Outdated"])
 async def test_what_is_wrong_or_outdated_is_recalled_no_more(world: World, label: str) -> None:
     answer = await open_reason(world)
@@ -85,6 +112,20 @@ async def test_what_is_wrong_or_outdated_is_recalled_no_more(world: World, label
     [told] = [memory for memory in await all_memories(world) if memory.content == TOLD]
     assert told.status is MemoryStatus.SUPERSEDED
     assert "Miso" not in await world.ask(world.sam, ASKED)
+
+
+@pytest.mark.parametrize(("label", "has_held"), [("Wrong", False), ("Outdated", True)])
+async def test_what_is_outdated_held_until_now_and_what_is_wrong_never(
+    world: World, label: str, *, has_held: bool
+) -> None:
+    answer, owner = await open_reason(world), world.owner(world.sam)
+    await eventually(lambda: world.memory.get_identity(owner))
+
+    await world.sam.click(answer, label=label)
+
+    [fact] = await world.memory.get_identity_history(owner)
+    assert fact.valid_to is not None
+    assert (fact.valid_to > fact.valid_from) is has_held
 
 
 async def test_not_here_leaves_it_for_direct_messages(world: World) -> None:
