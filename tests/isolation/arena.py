@@ -18,6 +18,8 @@ from tests.isolation.walls import ScatteringEmbedder
 
 T = TypeVar("T")
 
+_LONGEST_STEP_SECONDS = 120
+
 _TABLES = (
     "contradictions, derivations, changes, consolidation_runs, questions, leases, corrections, evidence, "
     "identity_facts, memory_pieces, memories, sessions, tombstones, forgotten_contents, owners, common_words, "
@@ -34,7 +36,8 @@ class Arena:
         self.memory = MemoryManager(config, embedder=ScatteringEmbedder())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(work)
+        """Take a step; one that waits for what never comes fails."""
+        return self._runner.run(asyncio.wait_for(work, _LONGEST_STEP_SECONDS))
 
     async def open(self) -> None:
         await self._begin()

@@ -368,6 +368,7 @@ class Isolation(Stage):
         found = await self.memory.get(who, said.id)
         if found is not None and not self.world.is_live_member(who, said.team):
             raise LeakError(f"{who!r} got {said.text}")
+        self.arena.release_writer()  # which is waited for
         with self._refusing(NotFoundError):
             await self.memory.retire(who, said.id)
         with self._refusing(NotFoundError):
