@@ -22,14 +22,13 @@ from ._attributes import (
 )
 from ._choosing import Chooser, Entry
 from ._errors import Interaction
-from ._forgetting import ForgetFact
+from ._forgetting import MAX_CHOICES, ForgetFact
 from ._messages import owner_id_of
 from ._views import OwnedModal, OwnedView, entries_of, list_embed
 from ._wording import preview, reach_of
 
 _MAX_VALUE_CHARS = 1000
 _SHOWN_EVIDENCE = 5
-_MOST_PLACES = 25  # that a menu can offer
 _NOTHING_KNOWN = "I don't know anything lasting about you yet. You can tell me something yourself."
 _SOURCE = "profile"
 
@@ -148,7 +147,7 @@ class _Places(Select[_Line]):
         super().__init__(custom_id="cortex:v1:profile:where", placeholder="Where it may come up", row=0)
         self._view_of = view
         now, said = audiences_of(view.line.fact), where_said(view.line.evidence)
-        offered = list(dict.fromkeys([Audience.owner(), *said, *now, Audience.everywhere()]))[:_MOST_PLACES]
+        offered = list(dict.fromkeys([Audience.owner(), *said, *now, Audience.everywhere()]))[:MAX_CHOICES]
         for audience in offered:
             self.add_option(
                 label=label_of(view.interaction, audience, is_said=audience in said),

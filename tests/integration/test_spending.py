@@ -24,20 +24,8 @@ def spending(postgres: PostgresStore) -> Spending:
     return postgres.spending
 
 
-async def reserve(
-    spending: Spending,
-    tokens: int,
-    *,
-    dollars: float = 0.0,
-    account: str = "1",
-    day: date = TODAY,
-    daily_tokens: int = 1_000,
-    daily_dollars: float = 1.0,
-) -> bool:
-    return (
-        await ask_for(spending, tokens, dollars, account, day, daily_tokens=daily_tokens, daily_dollars=daily_dollars)
-        is Reservation.MADE
-    )
+async def reserve(spending: Spending, tokens: int, **others: Any) -> bool:
+    return await ask_for(spending, tokens, **others) is Reservation.MADE
 
 
 async def ask_for(
