@@ -5,8 +5,8 @@ import logging
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from cortex_core.errors import CortexError, ProviderUnavailableError, StoreUnavailableError
@@ -52,11 +52,20 @@ def _forget_abandoned(task: asyncio.Task[Any]) -> None:
         task.exception()  # nobody waits for it any more
 
 
-def _raise_swallowed_cancellation() -> None:
-    """End a task that somebody cancelled: redis-py swallows that when it comes just as a command is sent."""
+@contextmanager
+def heed_cancellation() -> Iterator[None]:
+    """End the task if it was cancelled within and a library swallowed that.
+
+    Python 3.11's `asyncio.wait_for`, with which redis-py sends, does so when what it waits for has just ended
+    (cpython issue 86296). A task that is cancelled already may go on cleaning up.
+    """
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 async def wait_for_work(wake: asyncio.Event) -> None:
@@ -122,17 +131,16 @@ class BackgroundLoop:
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
         while True:
-            try:
-                await self._step()
-                _raise_swallowed_cancellation()
-                pause = _FIRST_PAUSE
-            except (StoreUnavailableError, ProviderUnavailableError) as error:
-                is_first = pause == _FIRST_PAUSE
-                _log.log(logging.WARNING if is_first else logging.DEBUG, "%s waits: %s", self._name, error)
-            except Exception:  # noqa: BLE001  the edge where background work ends: logged, and it goes on
-                _log.exception("%s failed and will be tried again", self._name)
-            else:
-                continue
+            with heed_cancellation():
+                try:
+                    await self._step()
+                    pause = _FIRST_PAUSE
+                    continue
+                except (StoreUnavailableError, ProviderUnavailableError) as error:
+                    is_first = pause == _FIRST_PAUSE
+                    _log.log(logging.WARNING if is_first else logging.DEBUG, "%s waits: %s", self._name, error)
+                except Exception:  # noqa: BLE001  the edge where background work ends: logged, and it goes on
+                    _log.exception("%s failed and will be tried again", self._name)
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  jitter, not a secret
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -17,20 +17,22 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from cortex_core.background import heed_cancellation
 from cortex_core.config import RedisConfig
 from cortex_core.errors import StoreDataError, StoreUnavailableError
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise redis-py's and the network's errors as Cortex's own.
+    """Raise redis-py's and the network's errors as Cortex's own, and a cancellation that redis-py swallowed.
 
     Raises:
         StoreUnavailableError: Redis is away, too slow, read-only or out of memory.
         StoreDataError: Redis refused the command.
     """
     try:
-        yield
+        with heed_cancellation():
+            yield
     except (AuthenticationError, NoPermissionError) as error:
         raise StoreDataError(f"Redis refused the login ({type(error).__name__}); check redis.url.") from None
     except (OutOfMemoryError, ReadOnlyError, MasterDownError) as error:

@@ -306,3 +306,14 @@ class TestJournal:
         await journal.leave("other")
         assert await journal.claim("one", 10, idle=timedelta(0)) == entries[2:]
         await journal.close()
+
+
+async def test_whoever_cancels_a_call_ends_it_wherever_it_is(store: RedisStore):
+    for ticks in range(20):
+        call = asyncio.create_task(store.load("ann"))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        was_too_late = not call.cancel()
+        await asyncio.wait([call])
+
+        assert call.cancelled() or was_too_late
