@@ -101,6 +101,26 @@ class TestRedisAway:
         assert await fragile.get_identity("ann") == {"name": "Ann"}
         assert (await fragile.get_context("ann")).session["topic"] == "dogs"
 
+    async def test_few_wait_for_it(
+        self, impatient: MemoryManager, redis_proxy: Proxy, how: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        ask, asked = impatient.redis._remember, 0
+
+        async def count_and_ask(**call: Any) -> object:
+            nonlocal asked
+            asked += 1
+            return await ask(**call)
+
+        monkeypatch.setattr(impatient.redis, "_remember", count_and_ask)
+        await break_redis(redis_proxy, how)
+        began = time.monotonic()
+        for n in range(200):
+            await impatient.store("ann", f"text {n}")
+
+        assert 1 <= asked <= 3 + 1 + (time.monotonic() - began), "three to find out, then one a second"
+        assert await impatient.count_memories("ann") == 200
+
+    @pytest.mark.slow
     async def test_storing_is_quick(self, impatient: MemoryManager, redis_proxy: Proxy, how: str):
         await break_redis(redis_proxy, how)
         number = iter(range(1000))
