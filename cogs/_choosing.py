@@ -1,15 +1,15 @@
 """A list of which one entry can be chosen, a few at a time."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from weakref import WeakSet
 
 import discord
-from discord.ui import Button, Select
+from discord.ui import Select
 
 from ._errors import Interaction
-from ._views import PAGE_SIZE, OwnedView, gone_since, list_embed
+from ._pages import ListPages
+from ._views import OwnedView
 from ._wording import MAX_CHOICE_CHARS, preview
 
 
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     number: int
 
 
-class Chooser(OwnedView):
+class Chooser(ListPages):
     """A list with a menu to choose an entry from.
 
     Args:
@@ -42,57 +42,28 @@ class Chooser(OwnedView):
         title: str,
         intro: str | None = None,
     ) -> None:
-        super().__init__(interaction, open_views)
-        self._fetch = fetch
-        self._choose = choose
-        self._title = title
-        self._intro = [intro] if intro else []
-        self._total = total
-        self._last = max(0, (total - 1) // PAGE_SIZE)
-        self._page = 0
-        self._turning = asyncio.Lock()
-        self._menu = _Menu(self)
-        if not self._last:
-            self.remove_item(self.back)
-            self.remove_item(self.forward)
+        async def fetch_texts(offset: int, limit: int) -> list[str]:
+            shown = await fetch(offset, limit)
+            self._offer(shown)
+            return [entry.text for entry in shown]
 
-    async def turn_to(self, page: int) -> None:
-        """Show that page, or the nearest one that there is."""
-        async with self._turning:
-            self._page = min(max(page, 0), self._last)
-            start = self._page * PAGE_SIZE
-            shown = await self._fetch(start, PAGE_SIZE)
-            self.remove_item(self._menu)
-            if shown:  # Discord takes no menu without options
-                self.add_item(self._menu)
-            self._menu.options = [
-                discord.SelectOption(label=preview(entry.label, MAX_CHOICE_CHARS) or "…", value=str(entry.number))
-                for entry in shown
-            ]
-            gone = gone_since(min(PAGE_SIZE, self._total - start) - len(shown))
-            self.back.disabled = self._page == 0
-            self.forward.disabled = self._page == self._last
-            embed = list_embed(self._title, [*self._intro, *(entry.text for entry in shown), *gone])
-            if self._last:
-                embed.set_footer(text=f"{self._page + 1} / {self._last + 1}")
-            await self.show(embed=embed)
+        super().__init__(interaction, open_views, fetch_texts, total=total, title=title, intro=intro)
+        self._choose = choose
+        self._menu = _Menu(self)
+
+    def _offer(self, shown: Sequence[Entry]) -> None:
+        self.remove_item(self._menu)
+        if shown:  # Discord takes no menu without options
+            self.add_item(self._menu)
+        self._menu.options = [
+            discord.SelectOption(label=preview(entry.label, MAX_CHOICE_CHARS) or "…", value=str(entry.number))
+            for entry in shown
+        ]
 
     async def choose(self, interaction: Interaction, number: int) -> None:
         """Show that entry instead."""
         await self.accept(interaction)
         await self._choose(self, number)
-
-    @discord.ui.button(emoji="◀️", custom_id="cortex:v1:chooser:back", row=1)
-    async def back(self, interaction: Interaction, _: Button["Chooser"]) -> None:
-        """Turn one page back."""
-        await self.accept(interaction)
-        await self.turn_to(self._page - 1)
-
-    @discord.ui.button(emoji="▶️", custom_id="cortex:v1:chooser:forward", row=1)
-    async def forward(self, interaction: Interaction, _: Button["Chooser"]) -> None:
-        """Turn one page on."""
-        await self.accept(interaction)
-        await self.turn_to(self._page + 1)
 
 
 class _Menu(Select[Chooser]):

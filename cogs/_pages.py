@@ -48,6 +48,9 @@ class ListPages(OwnedView):
         self._total = total
         self._last = max(0, (total - 1) // self.page_size)
         self._page = 0
+        if not self._last:
+            for button in (self.first, self.back, self.jump, self.forward, self.last):
+                self.remove_item(button)
 
     async def turn_to(self, page: int) -> None:
         """Show that page, or the nearest one that there is."""
@@ -60,36 +63,36 @@ class ListPages(OwnedView):
             self.forward.disabled = self.last.disabled = self._page == self._last
             self.jump.label = f"{self._page + 1} / {self._last + 1}"
             embed = list_embed(self._title, [*self._intro, *entries], self.separator)
-            if self._last:
+            if self.children:
                 await self.show(embed=embed)
             else:
                 self.stop()
                 await self.interaction.edit_original_response(embed=embed, allowed_mentions=NO_MENTIONS)
 
-    @discord.ui.button(emoji="⏮️", custom_id="cortex:v1:pages:first")
+    @discord.ui.button(emoji="⏮️", custom_id="cortex:v1:pages:first", row=1)
     async def first(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn to the first page."""
         await self.accept(interaction)
         await self.turn_to(0)
 
-    @discord.ui.button(emoji="◀️", custom_id="cortex:v1:pages:back")
+    @discord.ui.button(emoji="◀️", custom_id="cortex:v1:pages:back", row=1)
     async def back(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn one page back."""
         await self.accept(interaction)
         await self.turn_to(self._page - 1)
 
-    @discord.ui.button(label="1", custom_id="cortex:v1:pages:jump")
+    @discord.ui.button(label="1", custom_id="cortex:v1:pages:jump", row=1)
     async def jump(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Ask for a page."""
         await interaction.response.send_modal(_JumpForm(self, interaction, self._last + 1))
 
-    @discord.ui.button(emoji="▶️", custom_id="cortex:v1:pages:forward")
+    @discord.ui.button(emoji="▶️", custom_id="cortex:v1:pages:forward", row=1)
     async def forward(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn one page on."""
         await self.accept(interaction)
         await self.turn_to(self._page + 1)
 
-    @discord.ui.button(emoji="⏭️", custom_id="cortex:v1:pages:last")
+    @discord.ui.button(emoji="⏭️", custom_id="cortex:v1:pages:last", row=1)
     async def last(self, interaction: Interaction, _: Button["ListPages"]) -> None:
         """Turn to the last page."""
         await self.accept(interaction)

@@ -59,12 +59,12 @@ async def test_many_lines_come_in_pages(world: World) -> None:
     answer = await use(world, "profile")
     assert "line 04" in text_of(answer)
     assert "line 05" not in text_of(answer)
-    assert buttons_of(answer)["cortex:v1:chooser:back"]["disabled"]
+    assert buttons_of(answer)["cortex:v1:pages:back"]["disabled"]
 
-    await world.sam.click(answer, custom_id="cortex:v1:chooser:forward")
-    await world.sam.click(answer, custom_id="cortex:v1:chooser:forward")
+    await world.sam.click(answer, custom_id="cortex:v1:pages:forward")
+    await world.sam.click(answer, custom_id="cortex:v1:pages:forward")
     assert "line 11" in text_of(answer)
-    assert buttons_of(answer)["cortex:v1:chooser:forward"]["disabled"]
+    assert buttons_of(answer)["cortex:v1:pages:forward"]["disabled"]
     await world.sam.select(answer, ["11"], custom_id=MENU)
     assert "**line 11**" in text_of(answer)
     await world.sam.click(answer, label="Back")

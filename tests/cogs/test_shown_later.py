@@ -100,11 +100,11 @@ class TestReasons:
         answer = await use(world, "why")
         await remove_sam(world, project)
 
-        await world.sam.click(answer, custom_id="cortex:v1:chooser:forward")
+        await world.sam.click(answer, custom_id="cortex:v1:pages:forward")
         assert "late" not in text_of(answer)
         assert "I ordered the concrete." in text_of(answer)
         assert "*2 are gone since, or out of reach for now.*" in text_of(answer)
-        await world.sam.click(answer, custom_id="cortex:v1:chooser:back")
+        await world.sam.click(answer, custom_id="cortex:v1:pages:back")
 
         assert "*5 are gone since, or out of reach for now.*" in text_of(answer)
         assert all(c["custom_id"] != MENU for row in answer.components for c in row["components"])
