@@ -89,24 +89,38 @@ class CompactionJob:
             return
         days = self._config.compact_after_days if older_than_days is None else older_than_days
         before = _week_of((now or utc_now()) - timedelta(days=days))
+        inquiry = Inquiry(run, self._llm) if self._llm else None
+        passed_over = 0
+        while portions := await self._list_portions(run.user_id, before, passed_over):
+            given_up_before = run.counts["given_up"]
+            for week, memories in portions:
+                if inquiry is None:
+                    summary = _draw(await self._extract(week, memories), {"extractive": True}, week, memories)
+                elif answer := await inquiry.ask(_ask_for_summary(week, memories)):
+                    summary = _draw(clean_text(answer.summary), {"model": inquiry.model}, week, memories)
+                else:
+                    continue
+                await self._compact(run, summary, memories, before)
+            if run.counts["given_up"] - given_up_before < len(portions):
+                break
+            passed_over += sum(len(memories) for _, memories in portions)  # they keep no others waiting
+        if inquiry is not None:
+            inquiry.check()
+
+    async def _list_portions(
+        self, user_id: str, before: datetime, passed_over: int
+    ) -> list[tuple[datetime, list[Memory]]]:
+        """Return what goes into the next summaries, as many as a run takes on."""
+        limit = self._config.max_memories_per_run
         episodes = await self._postgres.derivations.list_compactable(
-            run.user_id,
+            user_id,
             before=before,
             at_least=self._config.compact_min_memories,
             at_least_together=_FEWEST_OF_A_WEEK,
-            limit=self._config.max_memories_per_run,
+            limit=limit,
+            offset=passed_over,
         )
-        inquiry = Inquiry(run, self._llm) if self._llm else None
-        for week, memories in _portions(episodes, self._config.max_memories_per_run):
-            if inquiry is None:
-                summary = _draw(await self._extract(week, memories), {"extractive": True}, week, memories)
-            elif answer := await inquiry.ask(_ask_for_summary(week, memories)):
-                summary = _draw(clean_text(answer.summary), {"model": inquiry.model}, week, memories)
-            else:
-                continue
-            await self._compact(run, summary, memories, before)
-        if inquiry is not None:
-            inquiry.check()
+        return list(_portions(episodes, limit))
 
     async def _compact(self, run: OpenRun, summary: Memory, memories: Sequence[Memory], before: datetime) -> None:
         async with run.committing() as connection:

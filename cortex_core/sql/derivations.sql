@@ -23,7 +23,8 @@ WHERE m.user_id = $1 AND m.memory_type = 'episodic' AND m.status = 'active' AND 
     ))
 
 -- name: list_compactable
--- $3 how many there must be at least in all, $4 in a group, $5 the most; whole groups but the last.
+-- $3 how many there must be at least in all, $4 in a group, $5 the most, past the first $6; whole groups but the first and
+-- the last.
 WITH offered AS MATERIALIZED (
     SELECT id, created_at, week, audience, project_id, said_in FROM ({{compactable}}) AS m
 ), grouped AS (
@@ -34,7 +35,7 @@ WITH offered AS MATERIALIZED (
     SELECT * FROM grouped
     WHERE in_all >= $3 AND in_group >= $4
     ORDER BY week, audience, project_id, said_in, created_at, id
-    LIMIT $5
+    LIMIT $5 OFFSET $6
 )
 SELECT m.*, c.week
 FROM chosen AS c JOIN memories AS m ON m.user_id = $1 AND m.id = c.id

@@ -302,6 +302,41 @@ async def test_a_week_is_asked_about_three_times_until_it_changes(
     assert await job.compact_user("ann", now=NOW) == {"summaries": 1, "memories_compacted": 11}
 
 
+async def test_weeks_that_were_given_up_keep_no_others_waiting(
+    store: PostgresStore, chat: OpenAIChat, server: ScriptedOpenAI
+):
+    job = a_job(store, chat, max_memories_per_run=12)
+    first = await a_week(store)
+    server.reply = "no idea"
+    for _ in range(3):
+        with pytest.raises(UnreadableAnswerError):
+            await job.compact_user("ann", now=NOW)
+    await a_week(store, week=MONDAY + timedelta(weeks=1))
+    server.reply = json.dumps({"summary": SUMMARY})
+
+    done = await job.compact_user("ann", now=NOW)
+
+    assert done == {"given_up": 1, "summaries": 1, "memories_compacted": 12}
+    assert await ids_with(store, MemoryStatus.ACTIVE) == ids_of(first)
+
+
+async def test_weeks_that_were_given_up_keep_no_other_waiting(
+    store: PostgresStore, chat: OpenAIChat, server: ScriptedOpenAI
+):
+    job = a_job(store, chat, max_memories_per_run=20)
+    given_up = [await a_week(store, 8, week=MONDAY + timedelta(weeks=number)) for number in range(5)]
+    server.reply = "no idea"
+    for _ in range(9):  # two weeks a run, three times each, and the last one alone
+        with pytest.raises(UnreadableAnswerError):
+            await job.compact_user("ann", now=NOW)
+    later = await a_week(store, 8, week=MONDAY + timedelta(weeks=5))
+
+    server.reply = json.dumps({"summary": SUMMARY})
+    assert await job.compact_user("ann", now=NOW) == {"given_up": 5, "summaries": 1, "memories_compacted": 8}
+    assert await ids_with(store, MemoryStatus.ARCHIVED) == ids_of(later)
+    assert await ids_with(store, MemoryStatus.ACTIVE) == ids_of([memory for week in given_up for memory in week])
+
+
 async def test_what_was_asked_is_forgotten_with_everything(
     store: PostgresStore, job: CompactionJob, server: ScriptedOpenAI, connect: Connect
 ):

@@ -77,7 +77,7 @@ class Derivations:
         self._vectors = vectors
 
     async def list_compactable(
-        self, user_id: str, *, before: datetime, at_least: int, at_least_together: int, limit: int
+        self, user_id: str, *, before: datetime, at_least: int, at_least_together: int, limit: int, offset: int = 0
     ) -> list[OldEpisode]:
         """Return an owner's episodes that may be compacted, group by group, each oldest first.
 
@@ -87,6 +87,7 @@ class Derivations:
             at_least: How many there must be in all, or none are returned.
             at_least_together: How many there must be in a group.
             limit: The most; the last group may be cut there.
+            offset: How many to pass over, in the same order.
         """
         async with self._pool.transaction() as connection:
             await connection.execute(_FORGETTING["take_time"])
@@ -97,6 +98,7 @@ class Derivations:
                 at_least,
                 at_least_together,
                 limit,
+                offset,
                 timeout=PATIENCE_SECONDS,
             )
         return [OldEpisode(to_memory(row), row["week"]) for row in rows]
