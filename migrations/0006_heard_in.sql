@@ -26,3 +26,26 @@ AS $$
         )
     END
 $$;
+
+-- What holds of an owner now: where each fact may come up, as `heard_in` has it, what it rests on, and when that was last
+-- said. Planned at each call: a plan from when the tables were small goes through all of an owner's memories for each of
+-- them, until somebody analyses.
+CREATE FUNCTION current_facts(owner text)
+    RETURNS TABLE (fact identity_facts, audiences text[], evidence uuid[], said_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE
+SET plan_cache_mode = force_custom_plan
+AS $$
+    SELECT
+        f,
+        CASE
+            WHEN f.audience IS NOT NULL THEN ARRAY[f.audience]
+            ELSE coalesce(array_agg(DISTINCT m.audience) FILTER (WHERE m.status <> 'superseded'), '{}')
+        END,
+        coalesce(array_agg(m.id) FILTER (WHERE m.id IS NOT NULL), '{}'),
+        max(m.created_at)
+    FROM identity_facts AS f
+    LEFT JOIN evidence AS e ON e.user_id = f.user_id AND e.fact_id = f.id
+    LEFT JOIN memories AS m ON m.user_id = e.user_id AND m.id = e.memory_id
+    WHERE f.user_id = owner AND f.valid_to IS NULL
+    GROUP BY f.user_id, f.id
+$$;

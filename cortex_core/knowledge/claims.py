@@ -125,7 +125,7 @@ class ClaimTaker:
         """Let the fact rest on more; a memory that is read twice says it once."""
         is_news = not fact.evidence.issuperset(self._evidence)
         confidence = reinforce(fact.confidence, self._claim.confidence) if is_news else fact.confidence
-        await self._ledger.reinforce(fact.id, self._evidence, confidence=confidence)
+        await self._ledger.reinforce(fact, self._proof, confidence=confidence)
         await self._ledger.overtake(fact.id, self._key, said_at=self._proof[-1].created_at)
 
     def _decided_audience(self, replaced: KnownFactRow | None) -> str | None:

@@ -99,7 +99,7 @@ class FactKeeper:
             outcomes = await self._take_up(ledger, claims, learned_by, read=None if reading is None else read)
             if ledger.changed:
                 await ledger.log(self._postgres.runs, run.model_copy(update={"counts": _counts(outcomes)}))
-        if ledger.changed or outcomes[Outcome.SAME]:  # which may change where a fact surfaces
+        if ledger.changed or ledger.is_heard_elsewhere:
             await self.refresh(user_id)
         return Learned(outcomes, frozenset(read), run.id if ledger.changed else None)
 

@@ -2,7 +2,8 @@
 user_id = $1 AND subject = ''
 
 -- name: current
-SELECT f.*, heard_in(f) AS audiences FROM identity_facts AS f WHERE {{of_oneself}} AND valid_to IS NULL ORDER BY attribute, recorded_at, id
+SELECT (c.fact).*, c.audiences FROM current_facts($1) AS c WHERE (c.fact).subject = ''
+ORDER BY (c.fact).attribute, (c.fact).recorded_at, (c.fact).id
 
 -- name: as_of
 -- What was believed at $2. Of one value at a time that was the last: what it had superseded may hold again by now.

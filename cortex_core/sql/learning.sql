@@ -91,6 +91,7 @@ SELECT
     f.id, f.value, f.has_many, f.confidence, f.audience, f.source, f.valid_from, f.valid_to, f.supersedes,
     coalesce(max(m.created_at), f.valid_from) AS said_at,
     coalesce(array_agg(m.id) FILTER (WHERE m.id IS NOT NULL), '{}') AS evidence,
+    coalesce(array_agg(DISTINCT m.audience) FILTER (WHERE m.status <> 'superseded'), '{}') AS heard_in,
     CASE WHEN f.valid_to IS NOT NULL THEN greatest(f.valid_to, (
         SELECT min(proof.created_at)
         FROM identity_facts AS n
@@ -119,14 +120,10 @@ WITH last AS (
     ORDER BY m.created_at DESC, m.id DESC LIMIT 1
 )
 SELECT
-    f.subject, f.attribute, f.value, heard_in(f) AS audiences, max(m.created_at) AS said_at,
-    coalesce(bool_and(m.id = (SELECT id FROM last)), false) AS is_news
-FROM identity_facts AS f
-LEFT JOIN evidence AS e ON e.user_id = f.user_id AND e.fact_id = f.id
-LEFT JOIN memories AS m ON m.user_id = e.user_id AND m.id = e.memory_id
-WHERE f.user_id = $1 AND f.valid_to IS NULL
-GROUP BY f.user_id, f.id
-ORDER BY f.attribute, f.recorded_at, f.id
+    (c.fact).subject, (c.fact).attribute, (c.fact).value, c.audiences, c.said_at,
+    c.evidence = ARRAY[(SELECT id FROM last)] AS is_news
+FROM current_facts($1) AS c
+ORDER BY (c.fact).attribute, (c.fact).recorded_at, (c.fact).id
 
 -- name: is_forgotten
 -- Whether that was forgotten after it was said.

@@ -344,6 +344,32 @@ class TestAudience:
         for here in (CHANNEL, OTHER_CHANNEL):
             assert await memory.get_identity("ann", audience=here) == {"location": "Oslo"}
 
+    async def test_saying_it_again_where_it_is_heard_already_leaves_what_is_cached(self, memory: MemoryManager):
+        await say(memory, "location", "Oslo", audience=CHANNEL)
+        token = await memory.redis.get_identity_token("ann")
+
+        await say(memory, "location", "Oslo", 1, audience=CHANNEL)
+        assert await memory.redis.get_identity_token("ann") == token
+
+        await say(memory, "location", "Oslo", 2, audience=OTHER_CHANNEL)
+        assert await memory.redis.get_identity_token("ann") != token
+
+    async def test_what_holds_now_is_heard_where_each_fact_is(self, memory: MemoryManager, connect: Connect):
+        wrong = await say(memory, "location", "Oslo", audience=CHANNEL)
+        for at, place in enumerate(PLACES, 1):
+            await say(memory, "location", "Oslo", at, audience=place)
+            await say(memory, "pets", f"Pet {at}", at, audience=place)
+        await say(memory, "name", "Ann", audience=GUILD)
+        await memory.set_identity_audience("ann", "name", Audience.owner())
+        await memory.retire("ann", wrong, was_wrong=True)
+
+        async with connect() as connection:
+            facts = await connection.fetch(
+                "SELECT (fact).attribute, audiences, heard_in(fact) AS alone FROM current_facts('ann')"
+            )
+        assert len(facts) == len(PLACES) + 2
+        assert all(fact["audiences"] == fact["alone"] for fact in facts)
+
     async def test_evidence_that_its_owner_narrows_takes_the_fact_along(self, memory: MemoryManager):
         narrowed = await say(memory, "location", "Oslo", audience=CHANNEL)
         await say(memory, "location", "Oslo", 1, audience=OTHER_CHANNEL)

@@ -50,6 +50,7 @@ class KnownFactRow:
         taken_back_at: When a person took back that it ever held.
         audience: Where a person decided that it may come up; None follows what it rests on.
         evidence: The memories that it rests on.
+        heard_in: Their audiences, of those that stand.
         supersedes: The fact whose place it took.
     """
 
@@ -65,6 +66,7 @@ class KnownFactRow:
     closed_at: datetime | None
     taken_back_at: datetime | None
     evidence: frozenset[UUID]
+    heard_in: frozenset[str]
     supersedes: UUID | None
 
 
@@ -135,6 +137,7 @@ class Ledger:
     Attributes:
         changed: The ids by what was done.
         before: What was before, where it can't be told from that.
+        is_heard_elsewhere: Whether a fact that was said again may come up where it might not before.
     """
 
     connection: Connection
@@ -142,6 +145,7 @@ class Ledger:
     now: datetime
     changed: dict[ChangeKind, list[UUID]] = field(default_factory=dict)
     before: dict[UUID, str] = field(default_factory=dict)
+    is_heard_elsewhere: bool = False
 
     async def mark_read(self, reader: Reader, memories: Sequence[Memory]) -> set[UUID]:
         """Mark memories as read and return those that nobody had read since they were last edited."""
@@ -196,10 +200,12 @@ class Ledger:
         for row in await self.connection.fetch(_FACTS["supersede_evidence"], self.user_id, fact_id, valid_to):
             self._note(ChangeKind.MEMORY_SUPERSEDED, row["id"])
 
-    async def reinforce(self, fact_id: UUID, evidence: Sequence[UUID], *, confidence: float) -> None:
+    async def reinforce(self, fact: KnownFactRow, proof: Sequence[Proof], *, confidence: float) -> None:
         """Let a fact rest on more memories."""
-        await self.connection.execute(_SQL["reinforce"], self.user_id, fact_id, confidence)
-        await self.connection.execute(_FACTS["add_evidence"], self.user_id, fact_id, evidence)
+        await self.connection.execute(_SQL["reinforce"], self.user_id, fact.id, confidence)
+        await self.connection.execute(_FACTS["add_evidence"], self.user_id, fact.id, [p.id for p in proof])
+        if fact.audience is None and not fact.heard_in.issuperset(p.audience for p in proof):
+            self.is_heard_elsewhere = True
 
     async def let_others_hold(self, fact_id: UUID) -> None:
         """Let other values hold beside this one."""
@@ -304,5 +310,5 @@ class Learning:
 
 
 def _to_known(row: Record) -> KnownFactRow:
-    columns = {**row, "evidence": frozenset(row["evidence"])}
-    return KnownFactRow(**columns)
+    sets = {name: frozenset(row[name]) for name in ("evidence", "heard_in")}
+    return KnownFactRow(**{**row, **sets})
