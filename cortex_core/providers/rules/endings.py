@@ -130,6 +130,7 @@ _GOODBYE = (
     r"goodbye|good bye|bye(?:[- ]bye)?|farewell|no more|r\.?i\.?p|traded|swapped|behind me|is over"
     r"|was fun|days are over|went off|fell off|ditched|had enough of"
 )
+_FORMER = re.compile(r"^(?:\w+ )?(?:my )?(?:ex|former) ")
 _NOT_YET = re.compile(
     r"\b(?:never|not|\w+n'?t|almost|nearly|cannot|wanna|want|wants|wish|might|may|should|could|would|will|\w+'ll|gonna"
     r"|going to|about to|thinking|think|if|before|when|until|once|plan\w*|try|trying|tempted|refuse|considering|how|why"
@@ -241,7 +242,10 @@ def _find_named(clause: Clause, held: Held) -> Iterable[Finding]:
     if not facts:
         return
     denied = is_ending(clause) and _DENIES.search(text)
-    yield from (replace(fact, kind=ClaimKind.ENDS, confidence=LOOSE) for fact in facts if _is_former(text, fact.value))
+    in_form = normal_form(text)
+    if _FORMER.match(in_form):  # so that not every message is looked through for every value
+        former = [fact for fact in facts if _is_former(in_form, fact.value)]
+        yield from (replace(fact, kind=ClaimKind.ENDS, confidence=LOOSE) for fact in former)
     for attributes, cues in _NAMED:
         cue = None if denied else cues.search(text)
         if denied or (cue and not _NOT_YET.search(text, 0, cue.start())):
@@ -272,10 +276,10 @@ def _is_ended(text: str, value: Value, cue: re.Match[str] | None) -> bool:
     return bool(mention and (cue is None or _is_near(text, cue, mention)))
 
 
-def _is_former(text: str, value: Value) -> bool:
-    """Tell whether a text names a value as one that was: "ex vegetarian", "ex wife Ann"."""
+def _is_former(in_form: str, value: Value) -> bool:
+    """Tell whether a text in its normal form names a value as one that was: "ex vegetarian", "ex wife Ann"."""
     name = re.escape(normal_form(str(value).partition(" (")[0]))
-    return bool(re.search(rf"^(?:\w+ )?(?:my )?(?:ex|former) (?:{_PARTNER} )?{name}\b", normal_form(text)))
+    return bool(re.search(rf"{_FORMER.pattern}(?:{_PARTNER} )?{name}\b", in_form))
 
 
 def _find_mention(text: str, value: Value) -> re.Match[str] | None:
