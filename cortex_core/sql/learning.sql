@@ -99,10 +99,13 @@ SELECT
         JOIN memories AS proof ON proof.user_id = s.user_id AND proof.id = s.memory_id
         WHERE n.user_id = f.user_id AND n.supersedes = f.id
     )) END AS closed_at,
-    CASE WHEN f.valid_to = f.valid_from AND f.ended_at > f.recorded_at AND NOT EXISTS (
-        SELECT FROM changes AS c JOIN consolidation_runs AS r ON r.id = c.run_id
-        WHERE c.user_id = f.user_id AND c.target = f.id AND c.kind = 'fact ended' AND r.undone_at IS NULL
-    ) THEN f.ended_at END AS taken_back_at
+    -- Of what holds the comparison alone is null, and the rest would be looked up.
+    CASE WHEN f.valid_to IS NOT NULL AND f.valid_to = f.valid_from AND f.ended_at > f.recorded_at
+        AND NOT EXISTS (
+            SELECT FROM changes AS c JOIN consolidation_runs AS r ON r.id = c.run_id
+            WHERE c.user_id = f.user_id AND c.target = f.id AND c.kind = 'fact ended' AND r.undone_at IS NULL
+        )
+    THEN f.ended_at END AS taken_back_at
 FROM identity_facts AS f
 LEFT JOIN evidence AS e ON e.user_id = f.user_id AND e.fact_id = f.id
 LEFT JOIN memories AS m ON m.user_id = e.user_id AND m.id = e.memory_id
