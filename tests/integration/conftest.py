@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from cortex_core import PostgresConfig, PostgresStore, RedisConfig, RedisStore
+from cortex_core import MemoryConfig, MemoryManager, PostgresConfig, PostgresStore, RedisConfig, RedisStore
+from cortex_core.config import LearningConfig
 from cortex_core.providers.openai_llm import OpenAIChat
 from tests.harness import ScriptedEmbedder
 from tests.openai_server import ScriptedOpenAI
@@ -34,6 +35,14 @@ async def redis(redis_config: RedisConfig) -> AsyncIterator[RedisStore]:
     await redis.connect()
     yield redis
     await redis.close()
+
+
+@pytest.fixture
+async def silent(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
+    """A memory whose own analysts are silent: it learns what it is told to learn."""
+    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
+    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
+        yield memory
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -44,11 +44,8 @@ class Model:
 
 
 @pytest.fixture
-async def memory(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
-    """A memory whose own analysts are silent."""
-    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
-    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
-        yield memory
+def memory(silent: MemoryManager) -> MemoryManager:
+    return silent
 
 
 @pytest.fixture

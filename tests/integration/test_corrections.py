@@ -1,7 +1,7 @@
 """When people are asked about what they contradicted: each once, seldom, at their day, and until they answer or not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_core import Correction, CorrectionAnswer, Memory, MemoryConfig, MemoryManager, NotFoundError
-from cortex_core.config import CorrectionsConfig, LearningConfig
+from cortex_core import Correction, CorrectionAnswer, Memory, MemoryManager, NotFoundError
+from cortex_core.config import CorrectionsConfig
 from cortex_core.consolidation.corrections import Card, is_quiet, pause_after
 from cortex_core.knowledge.learning import ProvenClaim
 from cortex_core.providers.analysis import Claim
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import ScriptedEmbedder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -24,11 +23,8 @@ CONFIG = CorrectionsConfig()
 
 
 @pytest.fixture
-async def memory(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
-    """A memory that learns what it is told to learn."""
-    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
-    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
-        yield memory
+def memory(silent: MemoryManager) -> MemoryManager:
+    return silent
 
 
 async def learn(memory: MemoryManager, owner: str, attribute: str, value: object, at: datetime) -> None:

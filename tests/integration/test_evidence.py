@@ -1,30 +1,26 @@
 """When facts, or what they rest on, are taken back: what they had taken the place of holds again."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 
 import pytest
 
-from cortex_core import Memory, MemoryConfig, MemoryManager, MemoryStatus
-from cortex_core.config import LearningConfig
+from cortex_core import Memory, MemoryManager, MemoryStatus
 from cortex_core.consolidation.contradictions import Contradiction, Resolution
 from cortex_core.consolidation.patterns import Pattern
 from cortex_core.knowledge.learning import Learned, ProvenClaim
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Claim, ClaimKind
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import Connect, ScriptedEmbedder, flag_contradiction
+from tests.harness import Connect, flag_contradiction
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def memory(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
-    """A memory that learns what it is told to learn."""
-    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
-    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
-        yield memory
+def memory(silent: MemoryManager) -> MemoryManager:
+    return silent
 
 
 def day(number: float) -> datetime:

@@ -1,7 +1,7 @@
 """Facts: learned with evidence, believed for a time, asked about, and taken back with what they rest on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
@@ -16,20 +16,18 @@ from cortex_core import (
     Audience,
     InvalidInputError,
     Memory,
-    MemoryConfig,
     MemoryManager,
     MemoryStatus,
     NotFoundError,
     StoreUnavailableError,
 )
-from cortex_core.config import LearningConfig
 from cortex_core.knowledge.decisions import Outcome
 from cortex_core.knowledge.learning import Learned, ProvenClaim, Reading
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Claim, ClaimKind
 from cortex_core.stores.postgres.corrections import Correction, CorrectionAnswer
 from cortex_core.stores.postgres.store import PendingWrite, WriteOutcome
-from tests.harness import Connect, ScriptedEmbedder
+from tests.harness import Connect
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 GUILD, CHANNEL, OTHER_CHANNEL = Audience.guild(1), Audience.channel(1, 10), Audience.channel(1, 11)
@@ -39,11 +37,8 @@ PEOPLE = count()
 
 
 @pytest.fixture
-async def memory(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
-    """A memory that learns what it is told to learn."""
-    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
-    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
-        yield memory
+def memory(silent: MemoryManager) -> MemoryManager:
+    return silent
 
 
 def day(number: float) -> datetime:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from cortex_core import Audience, IncomingMessage, MemoryConfig, MemoryManager, MemoryType
+from cortex_core import Audience, IncomingMessage, MemoryManager, MemoryType
 from cortex_core.config import LearningConfig
 from cortex_core.consolidation import asking
 from cortex_core.consolidation.analysis import AnalysisWorker
@@ -18,7 +18,7 @@ from cortex_core.metrics import Metrics, Operation
 from cortex_core.models import utc_now
 from cortex_core.providers.analysis import Analysis, Claim, ClaimKind, KnownFact, Rating, Statement
 from cortex_core.scoring import calculate_ttl
-from tests.harness import Connect, Gate, ScriptedEmbedder, eventually, times_of
+from tests.harness import Connect, Gate, eventually, times_of
 
 GUILD, CHANNEL = Audience.guild(7), Audience.channel(7, 10)
 SOON = timedelta(seconds=1)
@@ -63,11 +63,8 @@ Open = Callable[..., "asynccontextmanager[AnalysisWorker]"]
 
 
 @pytest.fixture
-async def memory(memory_config: MemoryConfig) -> AsyncIterator[MemoryManager]:
-    """A memory whose own analysts are silent."""
-    config = memory_config.model_copy(update={"learning": LearningConfig(enabled=False)})
-    async with MemoryManager(config, embedder=ScriptedEmbedder()) as memory:
-        yield memory
+def memory(silent: MemoryManager) -> MemoryManager:
+    return silent
 
 
 @pytest.fixture

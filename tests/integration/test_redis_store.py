@@ -1,7 +1,6 @@
 """RedisStore against a real server (TDD 5.4 and 5.5): identity, session, working memory, recent buffer, notes."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -16,11 +15,8 @@ from cortex_core.stores.redis import Acknowledgement
 
 
 @pytest.fixture
-async def store(redis_config: RedisConfig) -> AsyncIterator[RedisStore]:
-    store = RedisStore(redis_config)
-    await store.connect()
-    yield store
-    await store.close()
+def store(redis: RedisStore) -> RedisStore:
+    return redis
 
 
 def a_memory(content: str = "Test memory", **fields) -> Memory:
